@@ -15,26 +15,29 @@ Source: KIP-421 and KIP-297 (config providers); Apache Kafka 4.1 documentation, 
 import argparse
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from infra import clickhouse_users
 from infra.clickhouse_users import API, PROJECT
-from infra.kafka.acls import OPERATOR, RIGHTS, acls, commands
+from infra.kafka.acls import AGENT, OPERATOR, RIGHTS, acls, commands
 from infra.settings import Settings
 from infra.text_keys import new_master
+from streams.errors import Invalid
 
 BROKER: Final = "broker"
 USERS: Final = (*RIGHTS, OPERATOR, BROKER)
 PLAIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 
 
-def write(folder: Path, *, server: str, database: str) -> None:
-    """Writes what lacks. `server`: the broker, as the commands name it."""
-    passwords = {user: _password(folder / "kafka" / user) for user in USERS}
+def write(folder: Path, *, server: str, database: str, agents: Sequence[str] = ()) -> None:
+    """Writes what lacks. `server`: the broker, as the commands name it. `agents`: those that get a user of their own. Raises: Invalid."""
+    own = [f"{AGENT}.{name}" for name in agents]
+    rights = list(acls((*RIGHTS, OPERATOR, *own)))
+    passwords = {user: _password(folder / "kafka" / user) for user in (*USERS, *own)}
     _kept(folder / "broker.properties", f"jaas={jaas(passwords)}\n", anew=True)
-    _kept(folder / "kafka-acls.sh", _lines(commands(server, told=acls())), anew=True)
+    _kept(folder / "kafka-acls.sh", _lines(commands(server, told=rights)), anew=True)
     _kept(folder / "admin.properties", _lines(admin(passwords[BROKER])), anew=True)
     _kept(folder / "master.key", new_master())
     for name in ("registry", "clickhouse-default"):
@@ -85,8 +88,12 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m infra.secured", description="Draws what a secured stack's processes show their stores.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--server", default="broker:9092", help="the broker, as kafka-acls.sh reaches it")
+    parser.add_argument("--agent", action="append", default=[], metavar="NAME", help="an agent that gets a user of its own, gpu_agent.NAME")
     told = parser.parse_args()
-    write(told.folder, server=told.server, database=Settings().database)
+    try:
+        write(told.folder, server=told.server, database=Settings().database, agents=told.agent)
+    except Invalid as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

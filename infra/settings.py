@@ -149,7 +149,7 @@ class Settings(BaseSettings):
         default="",
         description="Digest of the image of a gpu_agent's container, for audits; empty: as Podman tells it, else unknown.",
     )
-    device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps.")
+    device: str = Field(default="auto", description="Device that engines run on: auto, cpu, cuda, mps, xpu.")
     engine: str = Field(default="transformers", description="Engine whose libraries a gpu_agent loads before its first job; empty: none.")
     share_models: str = Field(
         default="",

@@ -9,6 +9,7 @@ from schemas.event import Event, Finite, Record, RunId, Who, Why
 Purpose = Literal["evaluate", "audit", "train"]
 Varied = Literal["seed", "format"]
 Api = Literal["completions", "chat", "responses"]
+Http = Literal["1.1", "2"]
 Profile = Literal["single", "constant", "poisson", "gamma", "ramp", "trace", "concurrent", "sweep"]
 
 
@@ -135,7 +136,8 @@ class Workload(Record):
     and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
     known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
     `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
-    task's documents, the first `prompts_limit` of them, as the task asks them.
+    task's documents, the first `prompts_limit` of them, as the task asks them. `http`: by which version the server is spoken to; by HTTP/2
+    as many requests at a time go over one connection as the server takes, at most `streams`.
     """
 
     profile: Profile = "single"
@@ -164,6 +166,8 @@ class Workload(Record):
     prompts: tuple[Prompt, ...] = ()
     prompts_task: str | None = None
     prompts_limit: int | None = None
+    http: Http = "1.1"
+    streams: int | None = None
 
 
 class Objective(Record):

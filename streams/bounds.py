@@ -150,6 +150,7 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "shared_prefix_ratio": Number(1, 0), "shared_prefixes": Number(1_000_000, 1), "cancel_ratio": Number(1, 0),
         "cancel_after_s": Number(DAY_S, 0.001), "turns": Number(MOST_TURNS, 1), "think_s": Number(DAY_S, 0),
         "extra_body": Written(10_000), "prompts": Several(MOST_TRACED), "prompts_task": NAME, "prompts_limit": Number(MOST_TRACED, 1),
+        "http": NAME, "streams": Number(10_000, 1),
     },
     Prompt: {"text": LONG},
     Traced: {

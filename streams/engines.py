@@ -31,6 +31,7 @@ ASKED: Final = frozenset({
     "until", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "do_sample", "temperature", "top_p",
 })  # fmt: skip
 TORCH: Final = ("torch", "transformers")
+ON_TORCH: Final = ("cpu", "cuda", "xpu", "mps")
 VLLM: Final = ("vllm",)
 ONNX: Final = ("onnxruntime", "transformers")  # whose tokenizers it reads by
 MLX: Final = ("mlx", "mlx_lm", "transformers")
@@ -102,14 +103,14 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = {
     "classifier": Kind(
         "classifiers of the Hugging Face format", "gpu_agent.engines.classifier:Classifier", FOLDER, frozenset({"loglikelihood"}),
-        ("cpu", "cuda", "mps"), TORCH, tokens=False, options={**USUAL, "labels": LABELS},
+        ON_TORCH, TORCH, tokens=False, options={**USUAL, "labels": LABELS},
     ),
     "echo": Kind(
         "a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",),
         options={"answers": TEXT, "delay_ms": MILLISECONDS, "fail": FAILURES, "fail_after": whole(0, 10_000_000)},
     ),
     "encoder": Kind(
-        "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ("cpu", "cuda", "mps"),
+        "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ON_TORCH,
         TORCH, tokens=False, options={**USUAL, "layer": whole(0, 1000)},
     ),
     "gguf": Kind(
@@ -134,7 +135,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
-        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH, options=USUAL,
+        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ON_TORCH, TORCH, options={**USUAL, "compile": FLAG},
     ),
     "vllm": Kind(
         "language models of the Hugging Face format, by vLLM", "gpu_agent.engines.vllm.engine:Vllm", FOLDER, LIKELIHOODS | TEXTS,

@@ -19,6 +19,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 from gpu_agent.workloads.answers import Tokens
 from gpu_agent.workloads.asking import INTERFACES, Message, Place, place_of, request_of, said
@@ -33,8 +34,11 @@ from gpu_agent.workloads.wording import prompt_of, wording_of
 from infra.addresses import Askable
 from schemas.requests import Workload
 
+if TYPE_CHECKING:
+    from gpu_agent.workloads.http2 import Streams
+
 PATIENCE_S = 120.0
-WHOLE = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
+LONGER = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
 LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
@@ -126,7 +130,7 @@ class _Load:
         self._workload, self._seed, self._share = workload, seed, share
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
-        self._patience_s = target.patience_s * (1 if workload.stream else WHOLE)
+        self._patience_s = target.patience_s * (1 if workload.stream else LONGER)
         self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
         self._planned = self._steady
@@ -145,7 +149,7 @@ class _Load:
         loop = asyncio.get_running_loop()
         self._timer = Timer(loop)
         self._health = Health(self._timer)
-        self._connections = Connections(self._place, asks=self._target.asks, context=self._target.context)
+        self._connections = self._connecting()
         looking = loop.create_task(self._look())
         try:
             await self._find_out()
@@ -158,18 +162,26 @@ class _Load:
             await self._connections.close()
             self._timer.close()
 
+    def _connecting(self) -> "Connections | Streams":
+        asks, context = self._target.asks, self._target.context
+        if self._workload.http != "2":
+            return Connections(self._place, asks=asks, context=context)
+        from gpu_agent.workloads.http2 import Streams  # its package is for these loads alone
+
+        return Streams(self._place, asks=asks, context=context, most=self._workload.streams)
+
     async def _send_all(self, planned: Iterator[Planned], *, deadline_s: float | None) -> None:
         """Sends the requests of a phase in the load's shape, none of them later than `deadline_s`; returns when all have ended."""
         self._planned, self._deadline_s, self._all_sent = planned, deadline_s, False
         self._done.clear()
-        await self._begin()
         self._prepare()
-        for _ in range(self._closed or 1):
+        await self._begin()
+        for _ in range(1 if self._closed is None else self._closed):
             self._go_on()
         await self._done.wait()
 
     async def _begin(self) -> None:
-        """A phase begins: now, or when all processes that share the load may begin it."""
+        """Begins a phase: now, or when all processes that share the load may."""
         began_ns = self._share.begin() if self._share.of == 1 else await asyncio.to_thread(self._share.begin)
         await asyncio.sleep(max(0, began_ns - time.perf_counter_ns()) / 1e9)
         self._began_ns = began_ns

@@ -126,6 +126,10 @@ class Log:
         """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
         return await self._reading.ends(topics)
 
+    async def check_reads(self, topics: Sequence[Topic]) -> None:
+        """Returns where this process's user may read the topics. Raises: Unavailable."""
+        await self._reading.check(topics)
+
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offset of every partition whose record was written at that time or later (the end, where none was)."""
         return await self._reading.offsets_at(topics, written_us=written_us)

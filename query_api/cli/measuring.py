@@ -29,7 +29,7 @@ DAY_S = 86_400
 LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
-    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think",
+    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "streams",
 )  # fmt: skip
 # Options whose field has another name.
 FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
@@ -57,6 +57,10 @@ def perf(
     stream: Annotated[
         bool, typer.Option("--stream/--no-stream", help="answers token by token, or whole: then without TTFT and ITL")
     ] = True,
+    http: Annotated[str, typer.Option(help="1.1 or 2: many requests over one connection")] = "1.1",
+    streams: Annotated[
+        int | None, typer.Option(help="of HTTP/2: requests on one connection at a time; else as many as the server takes")
+    ] = None,
     extra_body: Annotated[str | None, typer.Option(help="JSON that every request's body has too, or @FILE of it")] = None,
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
     preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}: docs/speed.md")] = None,
@@ -107,6 +111,7 @@ def perf(
     · `assay perf --url http://127.0.0.1:8000 --model my-model --api chat --profile poisson --rate 2 --turns 5 --think 3 --duration 60`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --api responses --extra-body '{"top_k": 5}' --duration 30`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --no-stream --concurrency 8 --duration 30`
+    · `assay perf --url https://models.example --model my-model --http 2 --concurrency 64 --duration 30`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --prompts gsm8k --concurrency 16 --requests 500`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --sweep --duration 30 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --slo ttft_p95=0.5,itl_p95=0.05 --duration 60 --wait`
@@ -167,6 +172,7 @@ def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
     told["fresh_prompts"] = not options["repeat_prompts"]
     told |= _warmed(options) | prompts_said(options["prompts"], limit=options["prompts_limit"])
     told |= {} if options["stream"] else {"stream": False}
+    told |= {} if options["http"] in (None, "1", "1.1") else {"http": options["http"]}
     told |= {"extra_body": extra_said(options["extra_body"])} if options["extra_body"] else {}
     if options["sweep"] or (options["slo"] and not (options["profile"] or options["trace"])):
         told["profile"] = _swept(options["profile"])

@@ -353,6 +353,8 @@ def performance(told: Mapping[str, Any]) -> None:
 
 def _flagged(told: Mapping[str, Any]) -> None:
     """Prints why a load's figures are to be read with care."""
+    if repeated := told.get("prompts_repeated"):
+        say(f"{repeated} requests had a prompt of the data set that was sent before: a server may have kept it")
     if told["steady"]["steady"] is False:
         remark((f"the load was not steady: {told['steady']['why']}; its figures depend on how long it was", "yellow"))
     if contradicted := told.get("usage_contradicted"):

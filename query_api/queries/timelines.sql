@@ -92,14 +92,15 @@ ORDER BY bucket
 -- name: resources_over_time
 SELECT
     intDiv(occurred_us - {first_us:Int64}, {width_us:Int64}) AS bucket,
-    scope,
+    whose AS scope,
     ifNull(device_uuid, '') AS device,
     avg(util_ratio) AS util,
     max(memory_bytes) AS memory,
     avg(watts) AS power
 FROM
 (
-    SELECT occurred_us, scope, device_uuid, util_ratio, memory_bytes,
+    -- Somebody else's processes on a device are told apart from the engine's.
+    SELECT occurred_us, if(sensor = 'nvml-other', 'others', scope) AS whose, device_uuid, util_ratio, memory_bytes,
         -- µJ per ns are kW: where a device has no power meter, its energy counter's slope stands for it.
         ifNull(power_w, 1e3 * (energy_uj - any(energy_uj) OVER before) / nullIf(mono_ns - any(mono_ns) OVER before, 0)) AS watts
     FROM fact_resources FINAL

@@ -132,6 +132,12 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    text_tokens: int | None = Field(
+        default=None, description="output tokens by the model's tokenizer, beside a usage; null where it is not here"
+    )
+    prompts_repeated: int | None = Field(
+        default=None, description="requests with a data set's prompt that was sent before; null of a load with other prompts"
+    )
     usage_contradicted: str | None = Field(
         default=None,
         description="how the tokens that the server counted contradict those of its texts; null where they do not, or are not known",

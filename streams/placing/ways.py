@@ -4,7 +4,7 @@ A *way* says all of that. Ways are tried in an order, and the first one that an 
 
 1. by dtype: the one that is asked for, else the weights' own; what is float32 or wider, and was not asked for, goes in bfloat16 where no
    agent has room for it otherwise. Nothing is quantised that is not;
-2. by device: CUDA, then MPS, then a processor;
+2. by device: CUDA, then XPU (Intel's cards, whose own memory no agent tells), then MPS, then a processor;
 3. by how many tokens go through at once: as many as usual, else half of it, down to 64;
 4. by how many devices it is spread over: as few as will do, over the numbers in a layer (tensor parallel) before layers (pipeline).
 
@@ -22,7 +22,7 @@ from streams import model_memory
 from streams.engines import Kind, kind_of
 from streams.errors import Invalid
 
-DEVICES: Final = ("cuda", "mps", "cpu")  # the first that fits is the fastest
+DEVICES: Final = ("cuda", "xpu", "mps", "cpu")  # the first that fits is the fastest
 LEAST_BATCH: Final = 64
 NARROW, NARROW_BYTES = "bfloat16", 2
 # Of a GPU vLLM takes this share of the memory, where it is not told another. Source: vLLM 0.32, config/cache.py.

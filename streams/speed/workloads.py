@@ -49,8 +49,11 @@ def _check_form(workload: Workload, slo: Objective | None) -> None:
     asked = {
         "api responses": workload.api == "responses",
         "stream false": not workload.stream,
+        "http 2": workload.http == "2",
         "extra_body": bool(body_of(workload.extra_body)),
     }
+    if workload.streams is not None and workload.http != "2":
+        raise Invalid("streams are of HTTP/2: give http 2 (--http 2), or leave streams out", code=CODE)
     if workload.url is None and (name := next((name for name, told in asked.items() if told), None)):
         raise Invalid(f"{name} is for a server: give its url, or leave it out", code=CODE)
     if not workload.stream and slo and (limits := [name for name in ("ttft", "itl") if getattr(slo, f"{name}_ns") is not None]):

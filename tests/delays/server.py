@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
@@ -23,6 +23,8 @@ PLAIN = {
     "500": (500, b"", ""),
 }  # fmt: skip
 ENDLESS = 10**6
+Lost = Callable[[], None]
+PREFACE = b"PRI * HTTP/2.0"  # Source: RFC 9113, section 3.4
 
 
 class State:
@@ -69,6 +71,8 @@ class Connection(asyncio.Protocol):
         """Answers when a request is whole."""
         self._first_ns = self._first_ns if self._got else time.perf_counter_ns()
         self._got += data
+        if self._got.startswith(PREFACE):
+            return self._by_http2()
         while (cut := self._got.find(b"\r\n\r\n")) >= 0 and self._transport:
             lines = self._got[:cut].decode("latin-1").split("\r\n")
             headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
@@ -77,33 +81,55 @@ class Connection(asyncio.Protocol):
                 return
             body, self._got = self._got[cut + 4 : end], self._got[end:]
             method, path, _ = lines[0].split(" ")
-            self._handle(method, path, headers, body)
+            self._answer = handle(self._state, self._transport, (method, path), headers, body, first_ns=self._first_ns)
+        return None
 
-    def _handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def _by_http2(self) -> None:
+        """Hands over to HTTP/2, by which the client speaks."""
+        from tests.delays.http2 import Connection as Http2  # their package is for those clients alone
+
+        def answered(
+            stream: asyncio.Transport, line: tuple[str, str], headers: Mapping[str, str], body: bytes, first_ns: int
+        ) -> Lost | None:
+            answer = handle(self._state, stream, line, headers, body, first_ns=first_ns)
+            return answer.lost if answer else None
+
         assert self._transport is not None
-        state = self._state
-        if path == "/record":
-            told = b"".join(json.dumps(one.told()).encode() + b"\n" for one in state.record)
-            if method == "DELETE":
-                state.record, state.seen, state.count = [], set(), 0
-            self._transport.write(wire.whole(200, told, kind="application/x-ndjson"))
-        elif path in ("/v1/models", "/health"):
-            self._transport.write(wire.whole(200, wire.LISTING))
-        elif path in wire.PATHS:
-            try:
-                asked = json.loads(body)
-                how = behaviour(asked.get("model", ""))
-            except ValueError as error:
-                self._transport.write(wire.whole(400, json.dumps(wire.error(str(error), code="invalid")).encode()))
-                return
-            request_id = headers.get("x-request-id", f"known-{state.count}")
-            one = Sent(request_id, state.count, path, self._first_ns)
-            state.count += 1
-            state.record.append(one)
-            self._answer = Answer(self._transport, state, one, how, asked)
-            self._answer.begin()
-        else:
-            self._transport.write(wire.whole(404, b"{}"))
+        other = Http2(answered)
+        self._transport.set_protocol(other)
+        other.connection_made(self._transport)
+        other.data_received(self._got)
+
+
+def handle(
+    state: State, transport: asyncio.Transport, line: tuple[str, str], headers: Mapping[str, str], body: bytes, *, first_ns: int
+) -> "Answer | None":
+    """Answers a request of that method and path, whose first byte came then; the answer that is under way, where one is."""
+    method, path = line
+    if path == "/record":
+        told = b"".join(json.dumps(one.told()).encode() + b"\n" for one in state.record)
+        if method == "DELETE":
+            state.record, state.seen, state.count = [], set(), 0
+        transport.write(wire.whole(200, told, kind="application/x-ndjson"))
+    elif path in ("/v1/models", "/health"):
+        transport.write(wire.whole(200, wire.LISTING))
+    elif path in wire.PATHS:
+        try:
+            asked = json.loads(body)
+            how = behaviour(asked.get("model", ""))
+        except ValueError as error:
+            transport.write(wire.whole(400, json.dumps(wire.error(str(error), code="invalid")).encode()))
+            return None
+        request_id = headers.get("x-request-id", f"known-{state.count}")
+        one = Sent(request_id, state.count, path, first_ns)
+        state.count += 1
+        state.record.append(one)
+        answer = Answer(transport, state, one, how, asked)
+        answer.begin()
+        return answer
+    else:
+        transport.write(wire.whole(404, b"{}"))
+    return None
 
 
 class Answer:

@@ -112,7 +112,7 @@ def test_every_process_has_its_rights_and_nobody_else() -> None:
     assert RIGHTS.keys() == {process.name for process in stack() if process.name not in STORES}
 
 
-@pytest.mark.parametrize("process", RIGHTS.keys() - WHOLE)
+@pytest.mark.parametrize("process", sorted(RIGHTS.keys() - WHOLE))
 def test_a_process_may_do_what_its_code_does(process: str) -> None:
     """Each topic that it names it may read or write, and what its own modules make, write; it has no right that nothing there uses."""
     rights, modules = RIGHTS[process], modules_of(process)

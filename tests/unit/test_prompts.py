@@ -1,22 +1,31 @@
 """Prompts of a data set: read from lines, refused by line, shuffled by the seed, none sent again before all were; what is said of them."""
 
+import asyncio
 import functools
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from agents.building import Building
+from agents.preparing import Preparing
 from gpu_agent.workloads.schedule import schedule
 from gpu_agent.workloads.wording import prompt_of
 from infra.harness.chat import Dress
 from infra.harness.prompting import prompts_of
+from infra.kafka import Log
 from infra.settings import Settings
 from query_api.cli.measuring import prompts_said
 from query_api.cli.request_files import from_file
+from schemas.jobs import Job
 from schemas.requests import Chat, EvaluationRequested, Prompt, Workload
-from streams.errors import Invalid
+from schemas.runs import Plan
+from streams.errors import Invalid, NotFound
 from streams.speed.prompts import read_prompts, repeats_said
+from tests.in_memory import InMemory
 from tests.pool import STAMP
 from tests.runs import run_named
+from tests.unit.test_task_fitness import Here
 
 TEXTS = [f"number {number}" for number in range(7)]
 LOAD = Workload(requests=19, warmup_requests=2, url="http://h", prompts=tuple(Prompt(text=text) for text in TEXTS))
@@ -87,3 +96,23 @@ def test_a_tasks_documents_are_asked_as_the_task_asks_them() -> None:
     assert prompts[0].text == "sum: 42+27="
     with pytest.raises(Invalid, match="another run's answers"):
         of("assay_judge_writing", limit=None)
+
+
+@pytest.mark.slow
+def test_the_planner_puts_a_tasks_documents_into_the_loads_job_and_says_so() -> None:
+    """So that the log holds what was sent; what does not fit is refused before anything is written."""
+    preparing = Preparing(cast(Log, InMemory()), Settings(), cast(Building, Here()))
+
+    def planned(**told: object) -> tuple[Plan, list[Job]]:
+        workload = {"url": "http://h", "profile": "single", "requests": 9, "prompts_task": "assay_arithmetic"} | told
+        about = {"occurred_us": 1, "producer": STAMP, "run_id": run_named("r"), "model": {"uri": "m"}, "workload": workload}
+        brought, facts = asyncio.run(preparing.brought(EvaluationRequested.model_validate(about)))
+        plan, jobs = asyncio.run(preparing.plan(brought, facts, asked_us=1))
+        return plan, list(jobs.each)
+
+    plan, (job,) = planned(prompts_limit=4)
+    assert job.workload is not None and [one.text for one in job.workload.prompts][:1] == ["sum: 42+27="]
+    assert len(job.workload.prompts) == 4 and job.workload.prompts_task == "assay_arithmetic"
+    assert any("4 prompts of task assay_arithmetic" in told and "9 requests are more" in told for told in plan.warnings)
+    with pytest.raises(NotFound, match="assay_arithmetik"):
+        planned(prompts_task="assay_arithmetik")

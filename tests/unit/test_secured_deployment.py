@@ -126,3 +126,14 @@ def test_addresses_are_those_that_the_stores_listen_at() -> None:
     with pytest.raises(Invalid, match=r"ASSAY_KAFKA_CA=/run/secrets/ca\.pem cannot be used"):
         security_arguments(settings_of("plan"))
     assert ClickHouse(settings_of("project")).database == "assay"
+
+
+def test_an_agent_gets_a_user_of_its_own_where_it_is_named(tmp_path: Path) -> None:
+    """Known to the broker, with an agent's rights; what is no name is refused before anything is written."""
+    with pytest.raises(Invalid, match="no process is called"):
+        secured.write(tmp_path / "none", server="broker:9092", database="assay", agents=["../x"])
+    assert not (tmp_path / "none").exists()
+    secured.write(tmp_path, server="broker:9092", database="assay", agents=["rack-7"])
+    password = (tmp_path / "kafka" / "gpu_agent.rack-7").read_text().strip()
+    assert f'user_gpu_agent.rack-7="{password}"' in (tmp_path / "broker.properties").read_text()
+    assert (tmp_path / "kafka-acls.sh").read_text().count("User:gpu_agent.rack-7 ") == 4

@@ -14,7 +14,7 @@ SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio":
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
     "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch", "warmup", "prompts", "prompts_limit",
-    "extra_body",
+    "extra_body", "http", "streams",
 )) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False, "stream": True}  # fmt: skip
 
 

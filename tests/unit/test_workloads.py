@@ -181,6 +181,8 @@ def test_a_profile_without_its_rate_is_refused() -> None:
         ),
         ("transformers", {"requests": 3, "stream": False}, "stream false is for a server: give its url, or leave it out"),
         ("transformers", {"requests": 3, "api": "responses"}, "api responses is for a server"),
+        ("transformers", {"requests": 3, "http": "2"}, "http 2 is for a server"),
+        ("transformers", {"requests": 3, "url": "http://h", "streams": 4}, "streams are of HTTP/2: give http 2"),
         ("transformers", {"requests": 3, "extra_body": '{"top_k": 5}'}, "extra_body is for a server"),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": "{"}, "extra_body is no JSON: give an object"),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": '{"p": NaN}'}, "extra_body is no JSON: give an object"),

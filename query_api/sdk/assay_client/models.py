@@ -2271,7 +2271,8 @@ class Workload(Shape):
     and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
     known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
     `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
-    task's documents, the first `prompts_limit` of them, as the task asks them.
+    task's documents, the first `prompts_limit` of them, as the task asks them. `http`: by which version the server is spoken to; by HTTP/2
+    as many requests at a time go over one connection as the server takes, at most `streams`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2301,6 +2302,8 @@ class Workload(Shape):
     prompts: Annotated[list[Prompt], Field(validate_default=True)] = []
     prompts_task: str | None = None
     prompts_limit: int | None = None
+    http: Literal["1.1", "2"] = "1.1"
+    streams: int | None = None
 
 
 class AgentRow(Shape):
@@ -3287,6 +3290,10 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    text_tokens: int | None
+    """output tokens by the model's tokenizer, beside a usage; null where it is not here"""
+    prompts_repeated: int | None
+    """requests with a data set's prompt that was sent before; null of a load with other prompts"""
     usage_contradicted: str | None
     """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
     undefined: dict[str, str]
