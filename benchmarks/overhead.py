@@ -86,13 +86,19 @@ class Load:
         self.sinks: list[Sink] = []
 
     def _processor_s(self) -> float:
-        """What the engine's process has taken."""
+        """What the engine's process has taken, with those that it started and that have ended."""
         times = psutil.Process(self._engines.pid).cpu_times()
-        return times.user + times.system
+        return times.user + times.system + times.children_user + times.children_system
+
+    def _before_s(self) -> float:
+        """The same before a load; an attempt at a server's begins a process of its own, whose beginning counts on both sides."""
+        return 0.0 if self._workload.url is not None else self._processor_s()
 
     async def without(self, number: int) -> Side:
         """Where nothing is made of what is measured."""
-        before_s, own_s, began_s = self._processor_s(), time.process_time(), time.monotonic()
+        if self._workload.url is not None:
+            await self._engines.start()
+        before_s, own_s, began_s = self._before_s(), time.process_time(), time.monotonic()
         timed = self._engines.measure(self._workload, model=self._model, seed=number, mark=f"without/{number}")
         told = [one async for one in timed if one.planned.phase == "steady"]
         cores = (time.process_time() - own_s) / (time.monotonic() - began_s)
@@ -100,7 +106,7 @@ class Load:
 
     async def instrumented(self, number: int, folder: Path) -> Side:
         """Of an agent's attempt."""
-        before_s, own_s, began_s = self._processor_s(), time.process_time(), time.monotonic()
+        before_s, own_s, began_s = self._before_s(), time.process_time(), time.monotonic()
         run_id, sink = str(uuid7()), Sink()
         job = Job(
             run_id=run_id, job_id=f"{run_id}/perf", kind="perf", pool="p", submitter="me", organisation_id="local", priority=0,
