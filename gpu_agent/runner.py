@@ -34,7 +34,7 @@ from infra.engine_environments import runnable
 from infra.hanging import LOOKS, Bringing, Doing
 from infra.hub.brought import Brought
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
-from infra.settings import Settings
+from infra.settings import of_process
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.engines import KINDS, is_elsewhere, kind_of
 from streams.errors import Invalid, Temporary
@@ -335,7 +335,7 @@ class _Server:
         asks.check(workload.url)
         key = key_of(credential, workload.url)
         target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key, asks=asks)
-        processes = processes_for(workload, cores=len(os.sched_getaffinity(0)), asked=Settings().load_processes)
+        processes = processes_for(workload, cores=len(os.sched_getaffinity(0)), asked=of_process().load_processes)
         return checked(several(workload, target, seed=drawn.seed, first=drawn.first, processes=processes))
 
     def _stream(self, planned: Planned) -> Iterator[int]:
