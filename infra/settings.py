@@ -53,10 +53,13 @@ class Settings(BaseSettings):
     def _without_passwords(self) -> Self:
         """Addresses are told in errors, logs and pages; a password has a setting of its own. Raises: ValueError, without it."""
         for name in ADDRESSES:
-            if urlsplit(getattr(self, name)).password is not None:
-                raise ValueError(
-                    f"{PREFIX}{name.upper()} holds a password: leave it out of the address, and set it where docs/settings.md says"
-                )
+            variable, address = f"{PREFIX}{name.upper()}", getattr(self, name)
+            try:
+                password = urlsplit(address).password
+            except ValueError as error:
+                raise ValueError(f"{variable}={shown(address)} is no address: {error}") from error
+            if password is not None:
+                raise ValueError(f"{variable} holds a password: leave it out of the address, and set it where docs/settings.md says")
         return self
 
     home: Path = Field(default=Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
