@@ -9,6 +9,7 @@ an event of its own. Beside them the same question as the page asks it, which wr
 
 import argparse
 import asyncio
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -98,6 +99,7 @@ def main() -> None:
     requests = parser.parse_args().requests
     with tempfile.TemporaryDirectory() as folder, stack_in(Path(folder)) as settings:
         asyncio.run(loaded(settings))
+        os.environ["OMP_NUM_THREADS"] = "1"  # as the API has it in a stack that `assay up` starts
         api = spawn("query_api", settings=settings)
         try:
             api_ready(settings, [api])

@@ -63,7 +63,10 @@ class Outbox:
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._to_file()
+        try:
+            await self._to_file()
+        except OSError as failed:
+            log_line.error("measurements are lost", records=len(self), reason=str(failed))
         self._unsent.close()
 
     def __len__(self) -> int:

@@ -6,6 +6,8 @@ Of each gap g the number told is z = 2d where d ≥ 0, else -2d - 1 (zigzag), wi
 together, so that a compressor finds the high bytes, which differ little, and leaves the low ones, which are chance, as they are.
 """
 
+import sys
+from array import array
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from statistics import median_low
@@ -17,14 +19,14 @@ WIDEST: Final = 8
 
 def packed(times: Sequence[int]) -> tuple[int, bytes]:
     """The usual gap between times, at least one, that are told in 64 bits, and the gaps in planes; none of a time alone."""
-    gaps = [_wrapped(after - before) for before, after in pairwise(times)]
+    gaps = _wrapped([after - before for before, after in pairwise(times)])
     if not gaps:
         return 0, b""
     usual = median_low(gaps)
-    told = [_zigzag(_wrapped(gap - usual)) for gap in gaps]
+    told = [2 * one if one >= 0 else -2 * one - 1 for one in _wrapped([gap - usual for gap in gaps])]
     width = max(1, -(-max(told).bit_length() // 8))
-    rows = b"".join(one.to_bytes(width, "little") for one in told)
-    return usual, bytes([width]) + b"".join(rows[plane::width] for plane in range(width))
+    rows = _swapped(array("Q", told)).tobytes()
+    return usual, bytes([width]) + b"".join(rows[plane::WIDEST] for plane in range(width))
 
 
 def unpacked(usual: int, planes: bytes) -> tuple[int, ...]:
@@ -33,23 +35,27 @@ def unpacked(usual: int, planes: bytes) -> tuple[int, ...]:
     if not 1 <= width <= WIDEST:
         return ()
     count = (len(planes) - 1) // width
-    rows = bytearray(count * width)
+    rows = bytearray(count * WIDEST)
     for plane in range(width):
-        rows[plane::width] = planes[1 + plane * count : 1 + (plane + 1) * count]
-    told = (int.from_bytes(rows[at : at + width], "little") for at in range(0, len(rows), width))
-    return tuple(_wrapped((one >> 1 ^ -(one & 1)) + usual) for one in told)
+        rows[plane::WIDEST] = planes[1 + plane * count : 1 + (plane + 1) * count]
+    told = _swapped(array("Q", bytes(rows)))
+    return tuple(_wrapped([usual - (one >> 1) - 1 if one & 1 else usual + (one >> 1) for one in told]))
 
 
 def times_of(first: int, gaps: Sequence[int]) -> tuple[int, ...]:
     """The times that lie so far apart."""
-    times = tuple(accumulate(gaps, initial=first))
-    return times if -BEYOND <= min(times) <= max(times) < BEYOND else tuple(map(_wrapped, times))
+    return tuple(_wrapped(list(accumulate(gaps, initial=first))))
 
 
-def _wrapped(number: int) -> int:
-    """The number modulo 2^64, as a record can hold it."""
-    return (number + BEYOND) % (2 * BEYOND) - BEYOND
+def _wrapped(numbers: list[int]) -> list[int]:
+    """The numbers modulo 2^64, as a record can hold them; nearly all are as they are."""
+    if not numbers or -BEYOND <= min(numbers) <= max(numbers) < BEYOND:
+        return numbers
+    return [(number + BEYOND) % (2 * BEYOND) - BEYOND for number in numbers]
 
 
-def _zigzag(number: int) -> int:
-    return 2 * number if number >= 0 else -2 * number - 1
+def _swapped(numbers: "array[int]") -> "array[int]":
+    """The numbers with their lowest byte first, whatever the machine has; and back."""
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers

@@ -79,7 +79,9 @@ class Kind:
     `options`: what a request may tell it, by their names (streams/engine_options.py).
     `requirements_cpu`: in the place of `requirements` on machines without an NVIDIA GPU. `once`: its process bears one model, and another
     model wants another process.
-    `runtime_bytes`: what its process takes with a model of no size: 905 to 1,010 MiB measured with torch 2.13 and
+    `kv_times`: how many times keys and values are there at once; `step_tokens`: how many tokens go through at once, where an engine has a
+    number of its own; `mask_bytes`: what says of each of them whether it sees one that is kept.
+    `runtime_bytes`: what its process takes with a model of no size: 870 to 1,010 MiB measured with torch 2.13 and
     transformers 5.19 on Linux, by the machine; 70 MiB with cyllama 0.2.18, 97 MiB with mlx-lm 0.32, 667 MiB with TensorFlow 2.21.
     """
 
@@ -94,7 +96,10 @@ class Kind:
     arguments: frozenset[str] | None = None
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
-    runtime_bytes: int = 1088 * MIB
+    runtime_bytes: int = 1008 * MIB
+    kv_times: int = 1
+    step_tokens: int | None = None
+    mask_bytes: int = 0
     elsewhere: bool = False
     requirements_cpu: str | None = None
     once: bool = False
@@ -115,7 +120,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "gguf": Kind(
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
-        "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
+        "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=72 * MIB, step_tokens=512, mask_bytes=6,
     ),
     "mlx": Kind(
         "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),

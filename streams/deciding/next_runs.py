@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from schemas.decisions import NextRun
 from schemas.requirements import Requirement
 from streams.deciding import commands
@@ -145,19 +147,21 @@ def _repeated(command: str) -> Callable[[int], tuple[str, ...]]:
     return lambda times: (command if times == 1 else f"{command}  # {times} times",)
 
 
-def lacks(candidate: Candidate, told: Recommendation) -> tuple[str, ...]:
-    """The figures that count and that nobody measured of one who is left."""
+def lacking(told: Recommendation) -> dict[str, tuple[str, ...]]:
+    """The figures that count and that nobody measured, of each who is left and lacks any, by its key."""
     if told.made is None:
-        return ()
-    place = next(n for n, one in enumerate(told.made.worlds.candidates) if one.key == candidate.key)
-    points = told.made.worlds.points
-    return tuple(swing.figure for swing in told.made.weights if math.isnan(points[swing.figure][place]))
+        return {}
+    worlds, names = told.made.worlds, [swing.figure for swing in told.made.weights]
+    unknown = {name: np.isnan(worlds.points[name]) for name in names}
+    found = ((one.key, tuple(name for name in names if unknown[name][n])) for n, one in enumerate(worlds.candidates))
+    return {key: own for key, own in found if own}
 
 
 def _missing(told: Recommendation, question: Question) -> Iterator[NextRun]:
     """What must be measured before somebody can be chosen at all: of those who are left, then of those who are refused for nothing else."""
+    lacks = lacking(told)
     for one in told.choices:
-        if names := lacks(one.candidate, told):
+        if names := lacks.get(one.candidate.key):
             yield from _unknown(one.candidate, names, question)
     for other in told.refused:
         if other.refusals and all(refusal.own is None and refusal.constraint.measured for refusal in other.refusals):

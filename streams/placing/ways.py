@@ -122,15 +122,32 @@ def ways_of(sizes: Sizes, engine: str, kind: Kind, options: Mapping[str, Any], s
                     yield Way(one, device, batch, tp, pp, needed)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a model takes on one device, each part at most: seldom are all that large at once, so that their sum errs upwards."""
+
+    weights_bytes: int
+    kv_bytes: int
+    activation_bytes: int
+    runtime_bytes: int
+
+
+def taken_by(sizes: Sizes, engine: str, *, batch: int) -> Taken:
+    """The parts of what a model takes on an engine with so many tokens at once."""
+    kind = kind_of(engine)
+    kept = model_memory.kv_bytes(per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=batch)
+    through = min(batch, kind.step_tokens or batch)
+    activations = model_memory.activation_bytes(widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=through)
+    masks = kind.mask_bytes * through * (kept // sizes.kv_bytes_per_token if sizes.kv_bytes_per_token else 0)
+    return Taken(sizes.weights_bytes, kind.kv_times * kept, activations + masks, kind.runtime_bytes)
+
+
 def needed_bytes(sizes: Sizes, engine: str, *, device: str, batch: int, parts: int = 1, options: Mapping[str, Any] | None = None) -> int:
     """Bytes on all devices together, so that each has room for its part; as planning estimates; vLLM takes a share."""
-    window = sizes.kv_bytes_per_token * sizes.max_len
+    whole = taken_by(sizes, engine, batch=batch)
     shared = device == "cuda" and engine == "vllm"  # it takes what is left, and must have room for one text
-    kept = window if shared else model_memory.kv_bytes(
-        per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=batch
-    )  # fmt: skip
-    activations = model_memory.activation_bytes(widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=batch)
-    each = (sizes.weights_bytes + kept) / parts + activations + kind_of(engine).runtime_bytes
+    kept = sizes.kv_bytes_per_token * sizes.max_len if shared else whole.kv_bytes
+    each = (sizes.weights_bytes + kept) / parts + whole.activation_bytes + whole.runtime_bytes
     return parts * ceil(each / ((options or {}).get(UTILISATION) or VLLM_SHARE) if shared else each)
 
 

@@ -139,6 +139,25 @@ def test_memory_is_bounded_and_what_that_held_up_is_told(tmp_path: Path, monkeyp
     assert log.numbers == list(range(40))
 
 
+def test_an_agent_ends_though_neither_broker_nor_disk_takes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is lost is said; its attempt is given to another agent anyway."""
+    log = Away(there=False)
+
+    def full(_records: Sequence[Outgoing]) -> None:
+        raise OSError(28, "no space left on device")
+
+    async def act() -> None:
+        async with Outbox(cast(Log, log), tmp_path) as outbox:
+            monkeypatch.setattr(outbox._unsent, "append", full)
+            await outbox.put([timed(0)])
+
+    asyncio.run(act())
+    told = capsys.readouterr().out
+    assert "measurements are lost" in told and "records=1" in told and "no space left" in told
+
+
 def test_what_no_record_can_hold_is_told_and_the_rest_is_sent(tmp_path: Path) -> None:
     """Once, to whoever waits for all to be sent."""
     log = Away()
