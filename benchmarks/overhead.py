@@ -48,6 +48,7 @@ AIM: Final = 0.01
 ONE_CORE: Final = {"threads": "1"}
 HZ: Final = 10.0  # how often an agent reads its meters, unless it is told otherwise
 AT_ONCE: Final = 8  # streams of the load generator
+ANSWERS: Final = (32, 128, 512)  # tokens of an answer, by which the bytes that its times take are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,40 +182,52 @@ async def on_a_model(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return told | {"stamp_ratio": stamp_ns() * told["without_tokens_per_s"] / 1e9}
 
 
-async def of_the_generator(given: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The load generator as fast as it goes, and what a token's time takes at 50 requests/s whose gaps differ as on a real server."""
+async def of_the_generator(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """The load generator as fast as it goes."""
     model, engine, engines = ModelRef(uri="known?ttft_ms=0&itl_ms=0"), EngineChoice(name="echo"), Engines("cpu")
+    try:
+        with known_delays() as server:
+            full = Workload(profile="concurrent", concurrency=AT_ONCE, duration_s=given.seconds, output_tokens=64, url=server.url)
+            return await compared(Load(engines, full, model, engine), rounds=given.rounds, folder=folder / "unsent")
+    finally:
+        await engines.close()
+
+
+async def recorded(given: argparse.Namespace, folder: Path, *, tokens: int) -> dict[str, Any]:
+    """What the time of a token takes, in answers of so many at 50 requests/s whose gaps differ as on a real server."""
+    engine, engines = EngineChoice(name="echo"), Engines("cpu")
     uneven = ModelRef(uri="known?ttft_ms=50&itl_ms=10&jitter=0.2")
     try:
         with known_delays() as server:
-            await engines.start()
-            full = Workload(profile="concurrent", concurrency=AT_ONCE, duration_s=given.seconds, output_tokens=64, url=server.url)
-            told = await compared(Load(engines, full, model, engine), rounds=given.rounds, folder=folder / "unsent")
-            steady = Workload(profile="constant", rate_per_s=50, duration_s=given.seconds, output_tokens=64, url=server.url)
+            steady = Workload(profile="constant", rate_per_s=50, duration_s=given.seconds, output_tokens=tokens, url=server.url)
             load = Load(engines, steady, uneven, engine)
             await load.instrumented(0, folder / "unsent")
     finally:
         await engines.close()
     sink = load.sinks[-1]
-    return told, bytes_a_token(sink.deliveries, [one for one in sink.measured() if isinstance(one, TokensTimed)])
+    return bytes_a_token(sink.deliveries, [one for one in sink.measured() if isinstance(one, TokensTimed)])
 
 
 def main() -> None:
     """Measures, and writes what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25, help="of each load, both sides once a round")
+    parser.add_argument("--rounds", type=int, default=25, help="of each load, both sides once a round; 0: bytes a token alone")
     parser.add_argument("--requests", type=int, default=2, help="to the model, a round")
     parser.add_argument("--tokens", type=int, default=128, help="of each of its answers")
     parser.add_argument("--seconds", type=float, default=4.0, help="of the load generator, a round")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        model_in(Path(folder) / "model")
-        found = {"model": asyncio.run(on_a_model(given, Path(folder)))}
-        found["generator"], found["bytes_a_token"] = asyncio.run(of_the_generator(given, Path(folder)))
-    for name in ("model", "generator"):
-        show(f"what measuring costs: {name}", [{"of": of} | found[name][of] for of in ("overhead", "overhead_of_processor_time")])
-    show("bytes a token", [found["bytes_a_token"]])
-    write("overhead", found)
+        found: dict[str, Any] = {}
+        if given.rounds:
+            model_in(Path(folder) / "model")
+            found["model"] = asyncio.run(on_a_model(given, Path(folder)))
+            found["generator"] = asyncio.run(of_the_generator(given, Path(folder)))
+        sizes = {tokens: asyncio.run(recorded(given, Path(folder), tokens=tokens)) for tokens in ANSWERS}
+    for name, told in found.items():
+        show(f"what measuring costs: {name}", [{"of": of} | told[of] for of in ("overhead", "overhead_of_processor_time")])
+    rows = [{"answer_tokens": tokens} | told for tokens, told in sizes.items()]
+    show("bytes a token", rows)
+    write("overhead", found | {"bytes_a_token": rows})
 
 
 if __name__ == "__main__":
