@@ -1,6 +1,11 @@
-"""What one engine takes for one model, in this process: `python -m benchmarks.taken ENGINE MODEL`, in the engine's own environment."""
+"""What one engine takes for one model, in this process: `python -m benchmarks.taken ENGINE MODEL`, in the engine's own environment.
+
+Memory is what the process has in it (VmHWM, which is set back before each phase: Linux, Documentation/filesystems/proc.rst, clear_refs),
+pages of mapped files among it.
+"""
 
 import json
+import random
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -11,24 +16,53 @@ from gpu_agent.engines.engine import EngineRequest, engine_named
 from schemas.requests import ModelRef
 
 TOKENS: Final = 64
+WORDS: Final = [
+    "the", "dogs", "near", "a", "cat", "run", "and", "what", "grows", "in", "garden", "is", "tree", "of", "apples", "while", "seven",
+    "birds", "sing", "over", "old", "hills", "under", "rain",
+]  # fmt: skip
+LIKELIHOODS, TEXTS = 16, 32
 
 
 def one(engine: str, model: str) -> dict[str, Any]:
-    """What an engine takes in this process."""
-    loaded = (running := engine_named(engine)).load(ModelRef(uri=model), options={}, device="cpu")
-    text = "the dogs near the cat run, and what grows in the garden is a tree. " * 100
-    likely = [EngineRequest(n, "loglikelihood", f"{n} {text[:800]}", continuation=f" {n} apples") for n in range(24)]
-    told = {
-        "until": [],
-        "max_gen_toks": 4,
-        "do_sample": False,
-    }  # behind prompts that fill the window: keys and values are as many as may be
-    texts = [EngineRequest(n, "generate_until", f"{n} {text}", generation=told) for n in range(32)]
-    for asked in (likely, texts):
-        list(running.answer(asked))
+    """What an engine takes in this process: by phase the most that there was, and of that the process's own and the files' pages."""
+    phases = {"python": _most()}
+    running = engine_named(engine)
+    phases["libraries"] = _most()
+    loaded = running.load(ModelRef(uri=model, trust_code=True), options={}, device="cpu")
+    phases["loaded"] = _most()
+    told = {"until": [], "max_gen_toks": 4, "do_sample": False}
+    # No two begin alike, nor end alike: what is shared would be held once, and a prompt is cut on its left.
+    asked = {
+        "likelihoods": [
+            EngineRequest(n, "loglikelihood", _words(n, 160), continuation=" apples of the garden") for n in range(LIKELIHOODS)
+        ],
+        "texts": [EngineRequest(n, "generate_until", _words(n, 1500), generation=told) for n in range(TEXTS)],
+    }
+    for name, requests in asked.items():
+        _set_back()
+        list(running.answer(requests))
+        phases[name] = _most()
+    peak = max(phases.values())
+    return {
+        "weights_bytes": loaded.weights_bytes,
+        "kv_bytes_per_token": _kept(running, engine, model),
+        "peak_bytes": peak,
+        "phases": phases,
+    }
+
+
+def _words(seed: int, count: int) -> str:
+    return " ".join(random.Random(seed).choices(WORDS, k=count))
+
+
+def _most() -> int:
+    """The most memory since it was set back, bytes."""
     status = Path("/proc/self/status").read_text()
-    peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
-    return {"weights_bytes": loaded.weights_bytes, "kv_bytes_per_token": _kept(running, engine, model), "peak_bytes": peak}
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+def _set_back() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
 
 
 def _kept(running: Any, engine: str, model: str) -> float | None:

@@ -1,7 +1,7 @@
 """Environments of engines: where an engine's packages are, and how they get there.
 
-An engine runs in the agent's own environment where its packages are there; else in one of its own below the home, made from its hashed
-requirement file (environments.py); some have one for machines with an NVIDIA GPU and one for others.
+An engine runs in the agent's own environment where its packages are there; else in one of its own, that an image brings, or below the home,
+made from its hashed requirement file (environments.py); some have one for machines with an NVIDIA GPU and one for others.
 """
 
 import ctypes
@@ -16,6 +16,8 @@ from infra import environments
 from streams.engines import KINDS, install_command, kind_of
 from streams.errors import Invalid
 
+# Where an image brings environments of engines, beside those that are made below a home.
+BROUGHT: Final = Path("/opt/engines")
 REQUIREMENTS: Final = Path(__file__).parent / "requirements"
 State = Literal["here", "own", "outdated", "missing"]
 
@@ -38,7 +40,9 @@ def place_of(engine: str, home: Path) -> Place:
     usable = kind.requirements_cpu is None or has_nvidia_gpu()
     if usable and all(find_spec(one) is not None for one in kind.packages):
         return Place(engine, "here", Path(sys.executable))
-    folder, wanted = folder_of(engine, home), requirements_of(engine)
+    wanted = requirements_of(engine)
+    brought = wanted is not None and environments.made_from(BROUGHT / engine) == wanted_sha(wanted)
+    folder = BROUGHT / engine if brought else folder_of(engine, home)
     if wanted is None or (sha := environments.made_from(folder)) is None:
         return Place(engine, "missing")
     return Place(engine, "own" if sha == wanted_sha(wanted) else "outdated", environments.python_of(folder), sha)
@@ -73,7 +77,7 @@ def _lacking(place: Place) -> str:
 
 
 def folder_of(engine: str, home: Path) -> Path:
-    """The folder of the engine's own environment."""
+    """The folder of the engine's own environment, as it is made on this machine."""
     return home.resolve() / "engines" / engine
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from infra import model_fitness
+from infra.credentials import owned
 from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
@@ -16,12 +17,12 @@ from infra.settings import Settings
 from infra.task_fitness import check_lengths, check_texts, window_of
 from schemas.requests import EngineChoice, EvaluationRequested, ModelRef, TaskChoice
 from schemas.runs import Estimate, Placement
-from streams import licences, model_memory, planning
+from streams import licences, planning
 from streams.engines import AS_THEY_ARE, is_elsewhere, kind_of, quantised_by, read_options
 from streams.errors import Invalid, Unavailable
 from streams.model_memory import TOKENS_AT_ONCE
 from streams.placing.choosing import applied, choose
-from streams.placing.ways import Machine, Sizes, narrowed
+from streams.placing.ways import Machine, Sizes, narrowed, taken_by
 from streams.quality import generation
 from streams.speed import workloads
 
@@ -39,7 +40,7 @@ def brought(
     if not _reads_files(request):
         return request, facts_of(request)
     _checked_arguments(request)  # before anything is fetched
-    credential, taken = planning.hub_credential(request), request.model_licences
+    credential, taken = owned(planning.hub_credential(request), request.organisation_id), request.model_licences
     try:
         with bring(request.model, settings=settings, credential=credential, told=told, taken=taken) as here:
             request = request.model_copy(update={"model": here.model})
@@ -189,8 +190,9 @@ def dress_of(request: EvaluationRequested, facts: ModelFacts | None) -> Dress:
 def sizes_of(facts: ModelFacts, model: ModelRef, engine: EngineChoice) -> Sizes:
     """What of the model says how much memory it takes on that engine."""
     shape, fixed = facts.shape, engine.name in AS_THEY_ARE
+    kept_wide = 2 if engine.options.get("kv") == "float32" else 1
     return Sizes(
-        weights_bytes=facts.weights_bytes, kv_bytes_per_token=facts.kv_bytes_per_token, max_len=window_of(facts, engine),
+        weights_bytes=facts.weights_bytes, kv_bytes_per_token=kept_wide * facts.kv_bytes_per_token, max_len=window_of(facts, engine),
         widest=shape.widest, vocabulary=shape.vocabulary, dtype=facts.dtype, itemsize=DTYPE_BYTES[facts.dtype],
         told=model.dtype is not None or fixed, heads=shape.heads, kv_heads=shape.kv_heads, layers=shape.layers,
         quantisation=facts.weights_type if shape.quantised and (fixed or facts.file is None) else None,
@@ -221,12 +223,8 @@ def estimate_of(facts: ModelFacts | None, *, engine: EngineChoice, placement: Pl
         sizes = narrowed(sizes)
     parts = placement.tp * placement.pp if placement else 1
     tokens = placement.batch_tokens if placement else read_options(engine.name, engine.options).get("batch_tokens", TOKENS_AT_ONCE)
+    whole = taken_by(sizes, engine.name, batch=tokens)
     return Estimate(
-        weights_bytes=sizes.weights_bytes, overhead_bytes=parts * kind_of(engine.name).runtime_bytes,
-        kv_bytes=model_memory.kv_bytes(
-            per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=tokens
-        ),
-        activation_bytes=parts * model_memory.activation_bytes(
-            widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=tokens
-        ),
+        weights_bytes=whole.weights_bytes, overhead_bytes=parts * whole.runtime_bytes, kv_bytes=whole.kv_bytes,
+        activation_bytes=parts * whole.activation_bytes,
     )  # fmt: skip

@@ -31,6 +31,7 @@ ASKED: Final = frozenset({
     "until", "max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens", "do_sample", "temperature", "top_p",
 })  # fmt: skip
 TORCH: Final = ("torch", "transformers")
+ON_TORCH: Final = ("cpu", "cuda", "xpu", "mps")
 VLLM: Final = ("vllm",)
 ONNX: Final = ("onnxruntime", "transformers")  # whose tokenizers it reads by
 MLX: Final = ("mlx", "mlx_lm", "transformers")
@@ -78,7 +79,9 @@ class Kind:
     `options`: what a request may tell it, by their names (streams/engine_options.py).
     `requirements_cpu`: in the place of `requirements` on machines without an NVIDIA GPU. `once`: its process bears one model, and another
     model wants another process.
-    `runtime_bytes`: what its process takes with a model of no size: 905 to 1,010 MiB measured with torch 2.13 and
+    `kv_times`: how many times keys and values are there at once; `step_tokens`: how many tokens go through at once, where an engine has a
+    number of its own; `mask_bytes`: what says of each of them whether it sees one that is kept.
+    `runtime_bytes`: what its process takes with a model of no size: 870 to 1,010 MiB measured with torch 2.13 and
     transformers 5.19 on Linux, by the machine; 70 MiB with cyllama 0.2.18, 97 MiB with mlx-lm 0.32, 667 MiB with TensorFlow 2.21.
     """
 
@@ -93,7 +96,10 @@ class Kind:
     arguments: frozenset[str] | None = None
     bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
-    runtime_bytes: int = 1088 * MIB
+    runtime_bytes: int = 1008 * MIB
+    kv_times: int = 1
+    step_tokens: int | None = None
+    mask_bytes: int = 0
     elsewhere: bool = False
     requirements_cpu: str | None = None
     once: bool = False
@@ -102,19 +108,19 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = {
     "classifier": Kind(
         "classifiers of the Hugging Face format", "gpu_agent.engines.classifier:Classifier", FOLDER, frozenset({"loglikelihood"}),
-        ("cpu", "cuda", "mps"), TORCH, tokens=False, options={**USUAL, "labels": LABELS},
+        ON_TORCH, TORCH, tokens=False, options={**USUAL, "labels": LABELS},
     ),
     "echo": Kind(
         "a fake, for tests", "gpu_agent.engines.echo:Echo", frozenset(), LIKELIHOODS | TEXTS, ("cpu",),
         options={"answers": TEXT, "delay_ms": MILLISECONDS, "fail": FAILURES, "fail_after": whole(0, 10_000_000)},
     ),
     "encoder": Kind(
-        "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ("cpu", "cuda", "mps"),
+        "encoders of the Hugging Face format, for BERTScore", "gpu_agent.engines.encoder:Encoder", FOLDER, ENCODED, ON_TORCH,
         TORCH, tokens=False, options={**USUAL, "layer": whole(0, 1000)},
     ),
     "gguf": Kind(
         "GGUF files, by llama.cpp", "gpu_agent.engines.gguf.engine:Gguf", frozenset({"gguf"}), LIKELIHOODS | TEXTS, ("cpu",), ("cyllama",),
-        "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=128 * MIB,
+        "gguf.txt", arguments=SAMPLED, options={**USUAL, "kv": KV}, runtime_bytes=72 * MIB, step_tokens=512, mask_bytes=6,
     ),
     "mlx": Kind(
         "language models of the Hugging Face format, and MLX's own, by MLX", "gpu_agent.engines.mlx.engine:Mlx", frozenset({"safetensors"}),
@@ -134,7 +140,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "transformers": Kind(
         "language models of the Hugging Face format; GGUF files dequantised", "gpu_agent.engines.transformers:Transformers",
-        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ("cpu", "cuda", "mps"), TORCH, options=USUAL,
+        FOLDER | {"gguf"}, LIKELIHOODS | TEXTS, ON_TORCH, TORCH, options={**USUAL, "compile": FLAG},
     ),
     "vllm": Kind(
         "language models of the Hugging Face format, by vLLM", "gpu_agent.engines.vllm.engine:Vllm", FOLDER, LIKELIHOODS | TEXTS,

@@ -1,11 +1,15 @@
 """The Dockerfile, read: its stages with their instructions, so that tests can hold it and run its commands."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / "infra" / "images" / "Dockerfile"
+MOVED = ("/opt/", "/tmp/requirements", "/srv/assay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,17 @@ def command(name: str) -> list[str]:
     """What an image runs: its entry point, then its own command."""
     stage = stages()[name]
     return [word for keyword in ("ENTRYPOINT", "CMD") for told in stage.told(keyword) for word in json.loads(told)]
+
+
+def moved(text: str, root: Path) -> str:
+    """A line of the Dockerfile with its paths in the folder."""
+    for path in MOVED:
+        text = text.replace(path, f"{root}{path}")
+    return text
+
+
+def run(line: str, root: Path) -> None:
+    """A RUN line, in a shell that knows nothing of this environment's packages; `python`, which not every machine has, is this one."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "ASSAY_"))}
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["bash", "-euc", moved(line, root)], env=clean | {"UV_SYSTEM_CERTS": "1", "PATH": path}, check=True)

@@ -36,11 +36,11 @@ GREEDY: list[tuple[str, dict[str, Any]]] = [
 class Child:
     """An engine in its child process, in the environment that it is installed in."""
 
-    def __init__(self, runner: asyncio.Runner, engine: str, *, trust_code: bool = False) -> None:
+    def __init__(self, runner: asyncio.Runner, engine: str, *, trust_code: bool = False, device: str = "cpu") -> None:
         self._runner = runner
         self._trust_code = trust_code
         self._engine = engine
-        self.engines = Engines("cpu", home=Settings().home)
+        self.engines = Engines(device, home=Settings().home)
 
     def load(self, model: Path, *, dtype: str | None = None, **options: str) -> Loaded:
         """Loads a model, unless it is there already."""

@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from gpu_agent.engines import overflow
+from gpu_agent.engines.devices import give_back
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.lengths import by_length
 from gpu_agent.engines.loading import loaded_as, prepared, read
@@ -153,8 +154,7 @@ class Encoder:
     def close(self) -> None:
         """Gives the model's memory back."""
         self._model = self._tokenizer = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self._device)
 
 
 def _pair(request: EngineRequest) -> Pair:

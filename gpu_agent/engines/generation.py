@@ -11,10 +11,11 @@ from typing import Any
 import torch
 
 from gpu_agent.engines import overflow
+from gpu_agent.engines.devices import free_bytes
 from gpu_agent.engines.engine import Halved
 from gpu_agent.engines.failures import is_out_of_memory
 from gpu_agent.engines.likelihood import Roots, forward
-from gpu_agent.engines.memory import FREE_RATIO, Budget, free_bytes
+from gpu_agent.engines.memory import FREE_RATIO, Budget
 from gpu_agent.engines.own_settings import PLAIN, PLAIN_SAMPLING, leaves
 from gpu_agent.engines.prefix_tree import Row, Segment, Tokens
 from gpu_agent.engines.sampling import Dice, Sampling, chosen
@@ -178,6 +179,8 @@ class Texts:
 
     def _prefill(self, begun: Sequence[Text[Dice]], slots: Slots) -> torch.Tensor:
         """Logits behind each prompt, whose keys and values have gone to the next free slots."""
+        for text in begun:
+            text.written.moments.begin()
         pack = pack_of([_chain(text.prompt.tokens, root=slots.base) for text in begun], device=self._device)
         pack.root, pack.keep = slots.root, True
         lengths = [len(text.prompt.tokens) - slots.base for text in begun]

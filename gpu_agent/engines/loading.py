@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-import psutil
 import torch
 import transformers
 
 from gpu_agent.engines.adapters import put_on
-from gpu_agent.engines.devices import chosen
+from gpu_agent.engines.devices import chosen, free_bytes, peak_bytes
 from gpu_agent.engines.engine import Loaded
 from gpu_agent.engines.failures import is_lost, words_of
 from gpu_agent.engines.likelihood import Roots, forward
-from gpu_agent.engines.memory import free_bytes, memory_errors
+from gpu_agent.engines.memory import memory_errors
 from gpu_agent.engines.prefix_tree import rows
 from gpu_agent.engines.tree_attention import NAME, pack_of
 from infra import model_fitness
@@ -75,19 +74,19 @@ def check_readers(facts: ModelFacts, *, engine: str) -> None:
 
 def loaded_as(
     name: str, model: ModelRef, network: Any, device: torch.device, *, facts: ModelFacts, max_len: int, batch: str, load_ns: int,
-    warmup_ns: int, kv_bytes: int | None = None,
+    warmup_ns: int, kv_bytes: int | None = None, compiled: bool = False,
 ) -> Loaded:  # fmt: skip
     """What is said of a model that an engine of transformers' has loaded: how it is used, how long it took, and what it takes."""
     parameters = list(network.parameters())
     used = EngineUsed(
         name=name, version=transformers.__version__, dtype=str(network.dtype).removeprefix("torch."), quantisation=_quantised(facts),
-        max_len=max_len, device=str(device), batch=batch,
+        max_len=max_len, device=str(device), batch=batch, compile=compiled,
     )  # fmt: skip
     return Loaded(
         used=used, download_ns=0, load_ns=load_ns, warmup_ns=warmup_ns, kv_bytes=kv_bytes,
         weights_bytes=sum(one.numel() * one.element_size() for one in parameters), parameters=sum(one.numel() for one in parameters),
         model_sha=facts.model_sha,
-        peak_bytes=torch.cuda.max_memory_allocated() if device.type == "cuda" else psutil.Process().memory_info().rss,
+        peak_bytes=peak_bytes(device),
     )  # fmt: skip
 
 

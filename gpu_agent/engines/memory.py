@@ -1,4 +1,4 @@
-"""Memory of a device: what is free, when it has run out, and how many tokens go through a model at once because of it."""
+"""How many tokens go through a model at once by the memory that its device has, and what is done when that has run out."""
 
 import gc
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psutil
 import torch
 
+from gpu_agent.engines.devices import OWN, free_bytes, give_back
 from gpu_agent.engines.failures import is_out_of_memory
 from streams.errors import Temporary
 from streams.model_memory import NUMBERS_PER_WIDTH, TOKENS_AT_ONCE
@@ -16,11 +16,6 @@ from streams.model_memory import NUMBERS_PER_WIDTH, TOKENS_AT_ONCE
 MOST_TOKENS = 16_384
 LEAST_TOKENS = 16
 FREE_RATIO = 0.5
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that can still be had on the device."""
-    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else int(psutil.virtual_memory().available)
 
 
 @dataclass(slots=True)
@@ -43,8 +38,7 @@ class Budget:
             )
         self.tokens //= 2
         gc.collect()
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(device)
 
 
 def budget_of(model: Any, device: torch.device, *, asked: int | None) -> Budget:
@@ -54,7 +48,7 @@ def budget_of(model: Any, device: torch.device, *, asked: int | None) -> Budget:
     config = model.config.get_text_config()
     token_bytes = NUMBERS_PER_WIDTH * (getattr(config, "intermediate_size", None) or 4 * config.hidden_size) * model.dtype.itemsize
     fits = int(free_bytes(device) * FREE_RATIO / token_bytes)
-    return Budget(max(LEAST_TOKENS, min(fits, MOST_TOKENS if device.type == "cuda" else TOKENS_AT_ONCE)))
+    return Budget(max(LEAST_TOKENS, min(fits, MOST_TOKENS if device.type in OWN else TOKENS_AT_ONCE)))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Models of the Hugging Face format through transformers and torch, on any device; the same values as lm-eval's HFLM, sooner.
 
-Options: `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself).
+Options: `max_length` (tokens; less than the model's own), `threads` (of torch, on a CPU), `batch_tokens` (at once; else it finds itself),
+`compile` (`true`: by torch.compile).
 """
 
 import time
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 
 from gpu_agent.engines.causality import check_causal
+from gpu_agent.engines.compiling import compile_model
+from gpu_agent.engines.devices import give_back
 from gpu_agent.engines.encoder_decoder import PairLikelihoods, PairTexts, steps
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.generation import Texts
@@ -49,6 +52,9 @@ class Transformers:
         started = time.perf_counter_ns()
         whole = load(facts, model, device=self._device)
         self._model, self._tokenizer = whole.network, whole.tokenizer
+        if compiled := asked.get("compile", False):
+            with memory_errors():
+                compile_model(self._model, device=self._device)
         loaded = time.perf_counter_ns()
         rows = _rows(self._model)
         self._tokens = Tokens(self._tokenizer, rows=rows, named=facts.folder)
@@ -59,7 +65,7 @@ class Transformers:
         return loaded_as(
             "transformers", model, self._model, self._device, facts=facts, max_len=self._max_len,
             batch=self._budget.text if self.sees_trees else "1", load_ns=loaded - started,
-            warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len,
+            warmup_ns=time.perf_counter_ns() - loaded, kv_bytes=facts.kv_bytes_per_token * self._max_len, compiled=compiled,
         )  # fmt: skip
 
     def _of_one(self, whole: Model, *, rows: int, named: str) -> None:
@@ -139,8 +145,7 @@ class Transformers:
         """Gives the model's memory back."""
         self._model = self._tokenizer = None
         del self._likelihoods, self._texts
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        give_back(self._device)
 
 
 def _rows(network: Any) -> int:

@@ -3,12 +3,19 @@
 A device that counts its energy tells it; one that does not tells its power; of one that tells neither it is estimated, as its power limit
 times its utilisation. A device that is divided (MIG) tells the energy of the whole card, and the memory of each of its parts.
 
+Processes are told by the driver's numbers: in a container that has numbers of its own, whose memory it is cannot be said, and is not.
+
 Source: NVML API reference: nvmlDeviceGetTotalEnergyConsumption (mJ since the driver was loaded), nvmlDeviceGetPowerUsage (mW),
-nvmlDeviceGetUtilizationRates (percent of the last sample period), nvmlClocksEventReasons, nvmlDeviceGetMigDeviceHandleByIndex.
+nvmlDeviceGetUtilizationRates (percent of the last sample period), nvmlClocksEventReasons, nvmlDeviceGetMigDeviceHandleByIndex,
+nvmlDeviceGetComputeRunningProcesses; Linux, include/linux/proc_ns.h, PROC_PID_INIT_INO.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
+
+import psutil
 
 from gpu_agent.meters.readings import Found, Read, Reading
 
@@ -18,9 +25,14 @@ HELD_BY: Final = {
     0x400: "reliability",
 }  # fmt: skip
 
+# The memory of a process that is none of the engine's: what is measured beside it is not the engine's alone.
+OTHERS: Final = "nvml-other"
+NAMESPACE: Final = Path("/proc/self/ns/pid")
+FIRST_NAMESPACE: Final = "pid:[4026531836]"
 
-def nvml(pid: Callable[[], int | None]) -> Found:
-    """The meter of all devices; None, and why, where there is none. `pid`: the engine's process."""
+
+def nvml(pid: Callable[[], int | None], *, namespace: Path = NAMESPACE) -> Found:
+    """The meter of all devices; None, and why, where there is none. `pid`: the engine's process; `namespace`: of this one's number."""
     import pynvml
 
     try:
@@ -28,10 +40,12 @@ def nvml(pid: Callable[[], int | None]) -> Found:
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError as error:
         return None, f"no NVIDIA device (NVML: {error})"
-    return (_meter(pynvml, handles, pid), "") if handles else (None, "no NVIDIA device (NVML: none is here)")
+    return (
+        (_meter(pynvml, handles, pid, alike=_numbered_alike(namespace)), "") if handles else (None, "no NVIDIA device (NVML: none is here)")
+    )
 
 
-def _meter(pynvml: Any, handles: list[Any], pid: Callable[[], int | None]) -> Read:
+def _meter(pynvml: Any, handles: list[Any], pid: Callable[[], int | None], *, alike: bool) -> Read:
     def told(name: str, *arguments: Any) -> Any:
         """What NVML says, or None: what one device tells another does not."""
         try:
@@ -42,7 +56,8 @@ def _meter(pynvml: Any, handles: list[Any], pid: Callable[[], int | None]) -> Re
     def read() -> Iterator[Reading]:
         for handle in handles:
             yield _device(told, handle)
-            yield from _processes(told, handle, pid())
+            if alike:
+                yield from _processes(told, handle, pid())
             yield from _parts(told, handle)
 
     return read
@@ -73,11 +88,29 @@ def _energy(told: Callable[..., Any], handle: Any, milli_j: Any, milli_w: Any, b
 
 
 def _processes(told: Callable[..., Any], handle: Any, pid: int | None) -> Iterator[Reading]:
-    """The engine's own memory of the device."""
-    for process in told("nvmlDeviceGetComputeRunningProcesses", handle) or ():
-        if process.pid == pid and process.usedGpuMemory is not None:
-            yield {"scope": "process", "sensor": "nvml-process", "method": "nvml", "device_uuid": told("nvmlDeviceGetUUID", handle),
-                   "memory_bytes": process.usedGpuMemory}  # fmt: skip
+    """The device's memory that the engine's processes hold, all together; and of each that is none of them: it is at work there too."""
+    holding = [one for one in told("nvmlDeviceGetComputeRunningProcesses", handle) or () if one.usedGpuMemory is not None]
+    about = {"scope": "process", "method": "nvml", "device_uuid": told("nvmlDeviceGetUUID", handle)}
+    own = {one.pid for one in holding if pid is not None and _descends(one.pid, pid)}
+    if own:
+        yield about | {"sensor": "nvml-process", "memory_bytes": sum(one.usedGpuMemory for one in holding if one.pid in own)}
+    for one in holding:
+        if one.pid not in own:
+            yield about | {"sensor": OTHERS, "memory_bytes": one.usedGpuMemory}
+
+
+def _descends(pid: int, engine: int) -> bool:
+    """Whether a process is the engine's, or one that it, or one of its own, has started."""
+    with suppress(psutil.Error):
+        return pid == engine or any(one.pid == engine for one in psutil.Process(pid).parents())
+    return False
+
+
+def _numbered_alike(namespace: Path) -> bool:
+    """Whether processes have the driver's numbers here; in a container they have others, unless it shares the host's."""
+    with suppress(OSError):
+        return namespace.readlink().name == FIRST_NAMESPACE
+    return True
 
 
 def _parts(told: Callable[..., Any], handle: Any) -> Iterator[Reading]:

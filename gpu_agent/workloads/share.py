@@ -41,4 +41,4 @@ class Share:
         return sum(count for (count,) in COUNT.iter_unpack(self.counts))
 
 
-WHOLE = Share()
+ALL = Share()

@@ -19,9 +19,10 @@ from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
 from query_api.access.origins import SAFE, check_origin
-from query_api.access.provider import Provider, is_token
+from query_api.access.provider import Provider, Vouched, is_token
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
+from query_api.access.uses import Uses
 from query_api.operations.problems import Forbidden, TooOften, Unauthenticated, on_error
 from query_api.pages.faults import FOR_PROGRAMS, readable
 from schemas.trust import AccessChanged
@@ -44,6 +45,7 @@ class Door:
         self._closed = needs_keys(settings)
         self._alone = settings.api_door == "auto"
         self._rates = Rates(settings)
+        self._uses = Uses(settings)
         self.sessions = Sessions(settings) if self._closed else None
         self.provider = provider_of(settings)
 
@@ -80,6 +82,7 @@ class Door:
                 key = await self._key(request)
                 if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
                     raise TooOften(f"{key.member}'s key has asked too often; come again in {wait_s} s", retry_after_s=wait_s)
+                await self._uses.used(key.subject)
                 scope[PLACE] = Caller(key.role, key.member, key.organisation)
         except Unauthenticated as error:
             if _is_page(request):
@@ -128,12 +131,13 @@ class Door:
             f"{CREATE} makes one, where Kafka is reached"
         )
 
-    async def admitted(self, request: Request, member: str) -> AccessChanged:
+    async def admitted(self, request: Request, vouched: Vouched) -> AccessChanged:
         """What a member of the identity provider is granted. Raises: Unauthenticated where they were not admitted, Unavailable."""
         keys: Keys = request.app.state.own.keys
-        if grant := await keys.member(member):
+        if grant := await keys.member(vouched.member, vouched.groups):
             return grant
-        raise Unauthenticated(f"nobody has admitted {member} here; where Kafka is reached, say `assay access admit {member} --role reader`")
+        how = f"`assay access admit {vouched.member} --role reader`, or admit a group of theirs (`assay access admit %GROUP`)"
+        raise Unauthenticated(f"nobody has admitted {vouched.member} here; where Kafka is reached, say {how}")
 
 
 def _is_page(request: Request) -> bool:

@@ -58,12 +58,16 @@ FROM
     FROM
     (
         SELECT job_id, attempt,
-            arraySort(groupArray((chunk, JSONExtract(arrival_ns, 'Array(Int64)'), JSONExtract(tokens_per_arrival, 'Array(Int64)')))) AS chunks,
+            arraySort(groupArray((chunk, arrived, if(empty(tokens_per_arrival), arrayWithConstant(length(arrived), 1), tokens_per_arrival)))) AS chunks,
             arrayFlatten(arrayMap(one -> one.2, chunks)) AS arrivals,
             arrayFlatten(arrayMap(one -> one.3, chunks)) AS brought,
             arraySlice(arrayZip(arrayDifference(arrivals), arrivals, brought), 2) AS between
-        FROM fact_token_timings FINAL
-        WHERE run_id = {run_id:String}
+        FROM
+        (
+            SELECT *, arrayCumSum(arrayPushFront(gap_ns, assumeNotNull(first_ns))) AS arrived
+            FROM fact_token_timings FINAL
+            WHERE run_id = {run_id:String} AND isNotNull(first_ns)
+        )
         GROUP BY job_id, attempt, request_index, sequence
     )
     ARRAY JOIN between AS gaps
@@ -88,14 +92,15 @@ ORDER BY bucket
 -- name: resources_over_time
 SELECT
     intDiv(occurred_us - {first_us:Int64}, {width_us:Int64}) AS bucket,
-    scope,
+    whose AS scope,
     ifNull(device_uuid, '') AS device,
     avg(util_ratio) AS util,
     max(memory_bytes) AS memory,
     avg(watts) AS power
 FROM
 (
-    SELECT occurred_us, scope, device_uuid, util_ratio, memory_bytes,
+    -- Somebody else's processes on a device are told apart from the engine's.
+    SELECT occurred_us, if(sensor = 'nvml-other', 'others', scope) AS whose, device_uuid, util_ratio, memory_bytes,
         -- µJ per ns are kW: where a device has no power meter, its energy counter's slope stands for it.
         ifNull(power_w, 1e3 * (energy_uj - any(energy_uj) OVER before) / nullIf(mono_ns - any(mono_ns) OVER before, 0)) AS watts
     FROM fact_resources FINAL

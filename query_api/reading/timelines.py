@@ -13,6 +13,7 @@ from query_api.reading.runs import Reading
 
 BUCKETS: Final = 96
 LEAST_US: Final = 250_000
+ON_CARD: Final = {"process": ", engine", "others": ", others"}
 WHERE: Final = {"host": "whole host", "process": "engine", "cgroup": "container"}
 
 
@@ -92,10 +93,10 @@ def _resources(rows: Rows) -> list[Series]:
     groups: dict[tuple[str, str], Rows] = {}
     for row in rows:
         groups.setdefault((row["scope"], row["device"]), []).append(row)
-    devices = sorted(device for scope, device in groups if device.startswith("GPU-"))
+    devices = sorted({device for _, device in groups if device.startswith("GPU-")})
     told = []
     for (scope, device), own in groups.items():
-        where = f"GPU {devices.index(device)}" if device in devices else WHERE.get(scope, device)
+        where = f"GPU {devices.index(device)}{ON_CARD.get(scope, '')}" if device in devices else WHERE.get(scope, device)
         told += [
             Series(f"Utilisation, {where}", "ratio", _points(own, "util")),
             Series(f"Memory, {where}", "bytes", _points(own, "memory")),

@@ -33,7 +33,7 @@ def alike(result: Result, others: Iterable[Result]) -> list[Result]:
 
 
 def ran_on(result: Result) -> tuple[object, ...]:
-    """What a speed depends on beside the model: engine, version, precision, parallel sizes, device and environment."""
+    """What a speed depends on beside the model: engine, version, precision, parallel sizes, compiled or not, device and environment."""
     used = result.engine
-    told = (used.name, used.version, used.dtype, used.quantisation, used.tp, used.pp, used.device) if used else ()
+    told = (used.name, used.version, used.dtype, used.quantisation, used.tp, used.pp, used.compile, used.device) if used else ()
     return (*told, result.environments)

@@ -4,7 +4,7 @@ A *way* says all of that. Ways are tried in an order, and the first one that an 
 
 1. by dtype: the one that is asked for, else the weights' own; what is float32 or wider, and was not asked for, goes in bfloat16 where no
    agent has room for it otherwise. Nothing is quantised that is not;
-2. by device: CUDA, then MPS, then a processor;
+2. by device: CUDA, then XPU (Intel's cards, whose own memory no agent tells), then MPS, then a processor;
 3. by how many tokens go through at once: as many as usual, else half of it, down to 64;
 4. by how many devices it is spread over: as few as will do, over the numbers in a layer (tensor parallel) before layers (pipeline).
 
@@ -22,7 +22,7 @@ from streams import model_memory
 from streams.engines import Kind, kind_of
 from streams.errors import Invalid
 
-DEVICES: Final = ("cuda", "mps", "cpu")  # the first that fits is the fastest
+DEVICES: Final = ("cuda", "xpu", "mps", "cpu")  # the first that fits is the fastest
 LEAST_BATCH: Final = 64
 NARROW, NARROW_BYTES = "bfloat16", 2
 # Of a GPU vLLM takes this share of the memory, where it is not told another. Source: vLLM 0.32, config/cache.py.
@@ -122,15 +122,32 @@ def ways_of(sizes: Sizes, engine: str, kind: Kind, options: Mapping[str, Any], s
                     yield Way(one, device, batch, tp, pp, needed)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a model takes on one device, each part at most: seldom are all that large at once, so that their sum errs upwards."""
+
+    weights_bytes: int
+    kv_bytes: int
+    activation_bytes: int
+    runtime_bytes: int
+
+
+def taken_by(sizes: Sizes, engine: str, *, batch: int) -> Taken:
+    """The parts of what a model takes on an engine with so many tokens at once."""
+    kind = kind_of(engine)
+    kept = model_memory.kv_bytes(per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=batch)
+    through = min(batch, kind.step_tokens or batch)
+    activations = model_memory.activation_bytes(widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=through)
+    masks = kind.mask_bytes * through * (kept // sizes.kv_bytes_per_token if sizes.kv_bytes_per_token else 0)
+    return Taken(sizes.weights_bytes, kind.kv_times * kept, activations + masks, kind.runtime_bytes)
+
+
 def needed_bytes(sizes: Sizes, engine: str, *, device: str, batch: int, parts: int = 1, options: Mapping[str, Any] | None = None) -> int:
     """Bytes on all devices together, so that each has room for its part; as planning estimates; vLLM takes a share."""
-    window = sizes.kv_bytes_per_token * sizes.max_len
+    whole = taken_by(sizes, engine, batch=batch)
     shared = device == "cuda" and engine == "vllm"  # it takes what is left, and must have room for one text
-    kept = window if shared else model_memory.kv_bytes(
-        per_token=sizes.kv_bytes_per_token, max_len=sizes.max_len, weights_bytes=sizes.weights_bytes, tokens=batch
-    )  # fmt: skip
-    activations = model_memory.activation_bytes(widest=sizes.widest, vocabulary=sizes.vocabulary, itemsize=sizes.itemsize, tokens=batch)
-    each = (sizes.weights_bytes + kept) / parts + activations + kind_of(engine).runtime_bytes
+    kept = sizes.kv_bytes_per_token * sizes.max_len if shared else whole.kv_bytes
+    each = (sizes.weights_bytes + kept) / parts + whole.activation_bytes + whole.runtime_bytes
     return parts * ceil(each / ((options or {}).get(UTILISATION) or VLLM_SHARE) if shared else each)
 
 

@@ -3,9 +3,7 @@
 No container engine is needed: paths of the Dockerfile are moved into a folder, everything else is as it stands there.
 """
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,25 +12,10 @@ import pytest
 
 from infra.settings import Settings
 from tests.conftest import end, environment, free_ports
-from tests.dockerfile import ROOT, command, lineage, stages
+from tests.dockerfile import ROOT, command, lineage, run, stages
 from tests.flow import until
 
 pytestmark = [pytest.mark.images, pytest.mark.timeout(1200)]
-MOVED = ("/opt/", "/tmp/requirements", "/srv/assay")
-
-
-def moved(text: str, root: Path) -> str:
-    """A line of the Dockerfile with its paths in the folder."""
-    for path in MOVED:
-        text = text.replace(path, f"{root}{path}")
-    return text
-
-
-def run(line: str, root: Path) -> None:
-    """A RUN line, in a shell that knows nothing of this environment's packages; `python`, which not every machine has, is this one."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV", "ASSAY_"))}
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(["bash", "-euc", moved(line, root)], env=clean | {"UV_SYSTEM_CERTS": "1", "PATH": path}, check=True)
 
 
 @pytest.fixture(scope="module")

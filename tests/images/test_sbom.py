@@ -26,7 +26,7 @@ def test_an_images_bill_of_materials_is_its_lock() -> None:
         subprocess.run(["make", "sbom"], cwd=ROOT, check=True, capture_output=True)
         told.append({path.name: path.read_text() for path in sorted((ROOT / "dist" / "sbom").iterdir())})
     assert told[0] == told[1]
-    assert set(told[0]) == {f"{image}.cdx.json" for image in ("api", "agents", "gpu_agent")}
+    assert set(told[0]) == {f"{image}.cdx.json" for image in ("api", "agents", "gpu_agent", "mlx_agent", "tensorflow_agent")}
     for name, text in told[0].items():
         found = json.loads(text)
         assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")

@@ -4,6 +4,7 @@ What the meters read of them, and what it comes to.
 """
 
 import os
+import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -135,13 +136,20 @@ def test_cards_and_the_whole_machine_are_read_where_linux_tells_them(tmp_path: P
     assert hwmon(tmp_path / "none")[1] == "no card of AMD or Intel, and no meter of the whole machine (hwmon)"
 
 
-def test_an_nvidia_card_tells_what_it_can() -> None:
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    """What Linux shows of the first namespace of processes, in which a driver counts them."""
+    (tmp_path / "pid").symlink_to("pid:[4026531836]")
+    return tmp_path / "pid"
+
+
+def test_an_nvidia_card_tells_what_it_can(first: Path) -> None:
     """Its counter; without one its power; without either its limit times its utilisation; each with what else it has."""
     counted = Card("GPU-a", energy_mj=7_000, power_mw=300_500, busy_percent=90, memory_bytes=2**34, celsius=71, sm_mhz=1_980,
-                   reasons=0x4 | 0x1 | 0x20, processes={11: 2**30, 12: 2**31})  # fmt: skip
+                   reasons=0x4 | 0x1 | 0x20, processes={12: 2**31})  # fmt: skip
     powered, rated = Card("GPU-b", power_mw=60_000), Card("GPU-c", limit_mw=75_000, busy_percent=40)
     with cards(counted, powered, rated, Card("GPU-d")):
-        readings = read(nvml(lambda: 12))
+        readings = read(nvml(lambda: 12, namespace=first))
     assert readings[0] == {
         "scope": "device", "device_uuid": "GPU-a", "sensor": "nvml-total-energy", "method": "nvml", "memory_bytes": 2**34,
         "util_ratio": 0.9, "temperature_c": 71.0, "clock_hz": 1_980_000_000, "energy_uj": 7_000_000, "power_w": 300.5,
@@ -153,6 +161,25 @@ def test_an_nvidia_card_tells_what_it_can() -> None:
         ("device", "GPU-c", "nvml-rated", "estimated", 30.0, None, None),
         ("device", "GPU-d", "nvml-device", "nvml", None, None, None),
     ]  # fmt: skip
+
+
+def test_processes_that_are_not_the_engines_are_told_of(first: Path, tmp_path: Path) -> None:
+    """Each with its memory: not those that the engine has started; without an engine all; in a container none."""
+    with subprocess.Popen(["sleep", "60"]) as worker, subprocess.Popen(["sleep", "60"]) as other:
+        holding = {os.getpid(): 2**30, worker.pid: 2**31, other.pid: 7, 2**22 + 1: 9}
+        with cards(Card("GPU-a", processes=holding), Card("GPU-b", processes={os.getpid(): 5})):
+            (own, *others), (own_b,), alone = (
+                [one for one in read(nvml(pid, namespace=first)) if one["scope"] == "process" and one["device_uuid"] == device]
+                for pid, device in ((os.getpid, "GPU-a"), (os.getpid, "GPU-b"), (lambda: None, "GPU-a"))
+            )
+            (tmp_path / "own").symlink_to("pid:[4026532207]")
+            inside = read(nvml(os.getpid, namespace=tmp_path / "own"))
+        for one in (worker, other):
+            one.kill()
+    assert shown([own, *others], "sensor", "memory_bytes") == [("nvml-process", 2**30 + 2**31 + 7), ("nvml-other", 9)]
+    assert own_b["memory_bytes"] == 5
+    assert shown(alone, "sensor", "memory_bytes") == [("nvml-other", size) for size in holding.values()]
+    assert {one["scope"] for one in inside} == {"device"}
 
 
 def test_a_divided_card_tells_the_memory_of_its_parts() -> None:

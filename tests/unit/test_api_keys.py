@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -82,10 +83,17 @@ def test_no_hash_leaves_the_log() -> None:
     assert told(changed("a", key_hash=None)).key_hash is None
 
 
+def test_what_is_no_address_is_refused_in_words() -> None:
+    """With the setting's name; and nobody takes it for this machine's own."""
+    with pytest.raises(ValidationError, match=r"ASSAY_API='//\[' is no address"):
+        Settings(api="//[")
+    assert not is_loopback("//[")
+
+
 @pytest.mark.parametrize(
     ("address", "alone"),
     [("http://127.0.0.1:1", True), ("http://localhost:1", True), ("http://[::1]:1", True), ("http://0.0.0.0:1", False),
-     ("http://10.0.0.7:1", False), ("https://assay.example", False), ("http://127.0.0.1.nip.io", False), ("//[", False),
+     ("http://10.0.0.7:1", False), ("https://assay.example", False), ("http://127.0.0.1.nip.io", False),
      ("//[::1]:9", True), ("//", False)],
 )  # fmt: skip
 def test_keys_are_wanted_wherever_others_can_come(address: str, alone: bool) -> None:

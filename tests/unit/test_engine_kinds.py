@@ -97,6 +97,19 @@ def test_an_engine_is_run_where_its_packages_are(lacking: str, tmp_path: Path) -
     assert (runnable(lacking, tmp_path), lacking in offered(tmp_path), installed(tmp_path)) == (python, True, {lacking: sha})
 
 
+def test_an_environment_that_an_image_brings_is_run_where_it_is_of_now(
+    lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before one of the machine's; one of another release's requirements is passed over."""
+    monkeypatch.setattr(engine_environments, "BROUGHT", tmp_path / "image" / "engines")
+    wanted = engine_environments.wanted_sha("gguf.txt")
+    own = made(tmp_path, lacking, wanted)
+    brought = made(tmp_path / "image", lacking, "of another time")
+    assert runnable(lacking, tmp_path) == own
+    (brought.parents[1] / environments.WHOLE).write_text(wanted)
+    assert (runnable(lacking, tmp_path), place_of(lacking, tmp_path / "none").state) == (brought, "own")
+
+
 def test_an_environment_of_its_own_is_part_of_what_is_seen(tmp_path: Path) -> None:
     """By the hash of what it is made from: with another it is another environment."""
     seen = [environment("local", region="any", engines=engines) for engines in ({}, {"gguf": "a" * 64}, {"gguf": "b" * 64})]

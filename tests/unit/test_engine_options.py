@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[2] / "docs" / "engines.md"
     [
         ("transformers", {"max_lenght": "64"}, "engine transformers has no option 'max_lenght'; did you mean max_length?"),
         ("transformers", {"Max-Length": "64"}, "did you mean max_length?"),
-        ("transformers", {"gpu_memory_utilization": "0.5"}, "it has batch_tokens, max_length, threads"),
+        ("transformers", {"gpu_memory_utilization": "0.5"}, "it has batch_tokens, compile, max_length, threads"),
         ("vllm", {"tensor_paralel_size": "2"}, "did you mean tensor_parallel_size?"),
         ("vllm", {"gpu_memory_utilization": "1.5"}, "option gpu_memory_utilization=1.5: give a share, above 0, at most 1"),
         ("vllm", {"gpu_memory_utilization": "0"}, "give a share, above 0"),

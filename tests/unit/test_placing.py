@@ -1,6 +1,6 @@
 """Where a model goes: the first way that an agent has room for, whoever is asked first; what fits nowhere is refused with numbers."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from schemas.requests import EngineChoice, EvaluationRequested, ModelRef
 from schemas.runs import Estimate, Placement
 from streams.engines import KINDS
 from streams.errors import Invalid
-from streams.model_memory import TOKENS_AT_ONCE
+from streams.model_memory import TOKENS_AT_ONCE, activation_bytes
 from streams.placing.choosing import applied, choose
-from streams.placing.ways import LEAST_BATCH, Machine, Sizes, needed_bytes
+from streams.placing.ways import LEAST_BATCH, Machine, Sizes, needed_bytes, taken_by
 from streams.planning import need_of
 from streams.queue.queueing import unfit
 from tests.pool import STAMP, beat
@@ -61,6 +61,18 @@ def test_a_model_too_large_for_one_device_is_spread_over_two() -> None:
     assert found.reasons[0] == "fits agent b: 2 × 24.0 GiB, TP 2, bfloat16"
     assert found.reasons[1].startswith("does not fit a: needs 35.") and found.reasons[1].endswith(" GiB, has 24.0 on 1 device")
     assert applied(ModelRef(uri="m"), VLLM, found, sizes=sizes(30))[1].options == {"tensor_parallel_size": "2"}
+
+
+def test_what_a_model_takes_is_told_in_the_parts_that_the_engine_has() -> None:
+    """llama.cpp takes 512 tokens at once, and a mask of 6 bytes for each of them and each that is kept; their sum is what is needed."""
+    model = sizes(0.5, kv_bytes_per_token=2**13, max_len=1024, widest=1024, vocabulary=512, itemsize=4)
+    plain, masked = (taken_by(model, engine, batch=1024) for engine in ("transformers", "gguf"))
+    kept = 32 * 1024
+    assert plain.kv_bytes == masked.kv_bytes == kept * 2**13
+    assert plain.activation_bytes == activation_bytes(widest=1024, vocabulary=512, itemsize=4, tokens=1024)
+    assert masked.activation_bytes == activation_bytes(widest=1024, vocabulary=512, itemsize=4, tokens=512) + 6 * 512 * kept
+    assert plain.runtime_bytes > masked.runtime_bytes
+    assert needed_bytes(model, "gguf", device="cpu", batch=1024) == sum(astuple(masked))
 
 
 def test_layers_are_spread_where_heads_do_not_divide() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from query_api.drawing.timelines import HEIGHT, WIDTH, timeline
-from query_api.reading.timelines import BUCKETS, Axis, History, Point, Series
+from query_api.reading.timelines import BUCKETS, Axis, History, Point, Series, _resources
 
 AXIS = Axis(first_us=1_000_000, last_us=25_000_000, width_us=250_000)
 POINTS = st.lists(
@@ -64,4 +64,16 @@ def test_ticks_are_whole_steps_from_the_beginning() -> None:
     hours = Axis(0, 3 * 3_600_000_000, 1)
     assert [tick.label for tick in timeline(History(hours, [attempt()], [])).ticks] == [
         "0 s", "30 min", "60 min", "90 min", "2 h", "2.5 h", "3 h"
+    ]  # fmt: skip
+
+
+def test_whose_memory_of_a_card_it_is_is_told_apart() -> None:
+    """The card's own, the engine's, and that of somebody else's processes, which tells that the measurement was not alone there."""
+    none: dict[str, Any] = {"util": None, "power": None, "bucket": 0}
+    rows = [none | {"scope": scope, "device": f"GPU-{uuid}", "memory": 2**30} for uuid in "ab" for scope in ("device", "others", "process")]
+    names = [one.name for one in _resources([*rows, none | {"scope": "process", "device": "", "memory": 1}]) if one.points]
+    assert names == [
+        "Memory, GPU 0", "Memory, GPU 0, others", "Memory, GPU 0, engine",
+        "Memory, GPU 1", "Memory, GPU 1, others", "Memory, GPU 1, engine",
+        "Memory, engine",
     ]  # fmt: skip

@@ -1,6 +1,6 @@
 """A model as a function of tokens and of what came before them: its keys and values, which go in as a past and come out as a present."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,7 +45,11 @@ class Past:
 
     def arrays(self) -> list[Numbers]:
         """The keys and values as NumPy's."""
-        return [self.memory.read(value) for value in self.values]
+        return list(self._each())
+
+    def _each(self) -> Iterator[Numbers]:
+        """One after the other: of what is made of them no more than one is there twice."""
+        return (self.memory.read(value) for value in self.values)
 
     def of(self, rows: Sequence[int]) -> "Past":
         """Of these rows alone, in this order; a row may stand there several times. Places that none of them sees are left out."""
@@ -53,12 +57,12 @@ class Past:
             return self
         seen = self.seen[list(rows)]
         used = seen.any(axis=0)
-        taken = (array[list(rows)] for array in self.arrays())
-        return past_of([array if used.all() else array[:, :, used] for array in taken], seen[:, used], self.memory)
+        taken = (array[list(rows)] for array in self._each())
+        return past_of((array if used.all() else array[:, :, used] for array in taken), seen[:, used], self.memory)
 
     def first(self, places: int, *, row: int = 0) -> "Past":
         """The first places of one row."""
-        return past_of([array[row : row + 1, :, :places] for array in self.arrays()], self.seen[row : row + 1, :places], self.memory)
+        return past_of((array[row : row + 1, :, :places] for array in self._each()), self.seen[row : row + 1, :places], self.memory)
 
     def ending(self, lengths: Sequence[int], *, before: int) -> "Past":
         """The same with no more of each row than so many places behind those before."""
@@ -68,12 +72,13 @@ class Past:
     def and_rows(self, other: "Past") -> "Past":
         """Both one below the other; the shorter one has a gap before its beginning."""
         longest = max(self.places, other.places)
-        parts = [[_widened(array, longest) for array in one.arrays()] for one in (self, other)]
+        pairs = zip(self._each(), other._each(), strict=True)
         seen = [np.pad(one.seen, ((0, 0), (longest - one.places, 0))) for one in (self, other)]
-        return past_of([np.concatenate(both) for both in zip(*parts, strict=True)], np.concatenate(seen), self.memory)
+        joined = (np.concatenate([_widened(array, longest) for array in pair]) for pair in pairs)
+        return past_of(joined, np.concatenate(seen), self.memory)
 
 
-def past_of(arrays: Sequence[Numbers], seen: Whole, memory: Memory) -> Past:
+def past_of(arrays: Iterable[Numbers], seen: Whole, memory: Memory) -> Past:
     """A past of NumPy's arrays."""
     return Past(tuple(memory.hold(array) for array in arrays), seen, memory)
 

@@ -75,6 +75,8 @@ class Texts:
         while waiting or under_way:
             begun = self._next(waiting, under_way, least=1 if begun else max(1, FREE_RATIO * count), count=count, root=root)
             if begun:
+                for text in begun:
+                    text.written.moments.begin()
                 waiting, first = waiting[len(begun) :], len(under_way)
                 logits = slots.begin([text.prompt.tokens for text in begun])
                 under_way += begun

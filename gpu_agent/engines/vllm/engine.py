@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
-import psutil
 import torch
 import transformers
 import vllm
 
 from gpu_agent.engines.adapters import TRIED_TOKENS, without_effect
+from gpu_agent.engines.devices import peak_bytes
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved, Loaded
 from gpu_agent.engines.failures import is_lost
 from gpu_agent.engines.loading import prepared, unloadable
@@ -159,4 +159,4 @@ def _peak_bytes(device: torch.device, *, parts: int) -> int | None:
     """Memory that was taken at most; not known where it is spread over processes."""
     if parts > 1:
         return None
-    return int(torch.cuda.max_memory_allocated()) if device.type == "cuda" else int(psutil.Process().memory_info().rss)
+    return peak_bytes(device)

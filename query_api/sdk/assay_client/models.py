@@ -19,7 +19,7 @@ class Act(Shape):
     """when, by the log's clock"""
     kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
     by: str
-    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    """who did it, or says so: of keys, who was at the command line; empty where the event names nobody"""
     about: str
     """the run, member, organisation, key, place or version"""
     told: str
@@ -856,6 +856,10 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+    unread_max: int | None
+    """so many answers waited to be read at most; null before this was told"""
+    unsent_max: int | None
+    """so many measurements waited at the agent for the log at most"""
 
 
 class Measured(Shape):
@@ -1274,6 +1278,13 @@ class Problem(Shape):
     """what is wrong, the value, and what to do"""
     code: str
     """short and stable"""
+
+
+class Prompt(Shape):
+    """A prompt of a load, as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str
 
 
 class Published(Shape):
@@ -1856,6 +1867,15 @@ class StatedInput(Shape):
     source: str
 
 
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None
+    """null where there are too few requests, or it was not tested"""
+    why: str | None
+    """in which way they did not"""
+
+
 class Step(Shape):
     """A figure of a lexicographic order, and how much of it does not matter, in its unit."""
 
@@ -1969,6 +1989,8 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None
+    """the trend that a step had which was not saturated; null where it had none"""
 
 
 class TaskDifference(Shape):
@@ -2148,6 +2170,18 @@ class Traffic(Shape):
     headroom_ratio: float = 0.2
 
 
+class UnderLevel(Shape):
+    """The highest rate of requests at which a server kept a service level; its interval reaches to the next rate that missed it."""
+
+    rate_per_s: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval; null without one"""
+    slo: Level
+    """what it was held to: rates under other levels are not comparable"""
+
+
 class Unpredicted(Shape):
     """A figure of which nothing is said, and why."""
 
@@ -2234,7 +2268,11 @@ class Workload(Shape):
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
-    and concurrency are of chats then, `requests` of all their turns.
+    and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
+    known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
+    `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
+    task's documents, the first `prompts_limit` of them, as the task asks them. `http`: by which version the server is spoken to; by HTTP/2
+    as many requests at a time go over one connection as the server takes, at most `streams`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2247,7 +2285,7 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
-    api: Literal["completions", "chat"] = "completions"
+    api: Literal["completions", "chat", "responses"] = "completions"
     fresh_prompts: bool = True
     burstiness: float | None = None
     rate_to_per_s: float | None = None
@@ -2259,6 +2297,13 @@ class Workload(Shape):
     cancel_after_s: float | None = None
     turns: int = 1
     think_s: float = 0.0
+    stream: bool = True
+    extra_body: str = "{}"
+    prompts: Annotated[list[Prompt], Field(validate_default=True)] = []
+    prompts_task: str | None = None
+    prompts_limit: int | None = None
+    http: Literal["1.1", "2"] = "1.1"
+    streams: int | None = None
 
 
 class AgentRow(Shape):
@@ -2677,6 +2722,8 @@ class RankingRow(Shape):
     """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
     """the run that the speed was measured in"""
+    under_slo: UnderLevel | None
+    """capacity under a service level, where the speed was measured by a sweep under one; ttft is latency alone"""
     cost: TokenCost | None
     answers: AnswerCost | None
     chat: ChatOutput
@@ -3243,6 +3290,12 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    text_tokens: int | None
+    """output tokens by the model's tokenizer, beside a usage; null where it is not here"""
+    prompts_repeated: int | None
+    """requests with a data set's prompt that was sent before; null of a load with other prompts"""
+    usage_contradicted: str | None
+    """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
@@ -3252,6 +3305,7 @@ class Speed(Shape):
     e2e_s: Spread
     goodput_per_s: float | None
     """requests a second that kept every limit; null without a service level"""
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None
