@@ -19,7 +19,7 @@ INPUTS ?= 1000000
 here := $(if $(ASSAY_DATASETS),,and not datasets)
 not_here := not gpu and not slow and not kill and not faults and not suites and not images and not vllm and not mlx and not tensorflow $(here)
 
-.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow test-gpu fuzz weaknesses bench bench-quality bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth bench-estimate bench-gpu conformance schemas sbom lock clean
+.PHONY: help setup demo down check test test-unit test-slow test-kill test-faults test-suites test-images test-vllm test-mlx test-tensorflow test-gpu fuzz weaknesses bench bench-quality bench-larger bench-suite bench-queue bench-state bench-seal bench-rigor bench-decide bench-predict bench-truth bench-overhead bench-energy bench-estimate bench-gpu conformance schemas sbom lock clean
 
 help: ## Lists the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -82,6 +82,9 @@ bench: setup ## Projector, live stream, replay and query API, measured; writes b
 bench-quality: setup ## The transformers engine against lm-eval's HFLM at its best batch size, with the floor; writes benchmarks/results
 	$(bin)/python -m benchmarks.quality
 
+bench-larger: setup ## The same on a model of a thousand million parameters in bfloat16, few documents (10 minutes)
+	$(bin)/python -m benchmarks.larger
+
 bench-estimate: setup ## What planning estimates of a model's memory beside what it takes, by engine and size (a few minutes)
 	$(bin)/python -m benchmarks.estimate
 
@@ -110,6 +113,12 @@ bench-predict: setup ## Predictions held to models and machines that were left o
 
 bench-truth: setup ## Our load generator, AIPerf and GuideLLM against a server of known delays: reported beside true (20 minutes, gigabytes once)
 	$(bin)/python -m benchmarks.truth
+
+bench-overhead: setup ## What measuring costs of what is measured, by turns, and bytes a token (minutes)
+	$(bin)/python -m benchmarks.overhead
+
+bench-energy: setup ## What we, codecarbon and zeus make of an energy counter that wraps, is set back or away (a minute)
+	$(bin)/python -m benchmarks.energy
 
 bench-state: setup ## What a processor's start costs and holds with a long history behind it (MILLIONS=1 of scores)
 	$(bin)/python -m benchmarks.state --millions $(MILLIONS)

@@ -66,6 +66,17 @@ def worker_app(worker: str, settings: Settings) -> App:
     )
 
 
+async def _until_it_may(group: str, topics: Sequence[Topic], *, log: Log, settings: Settings) -> None:
+    """Returns once it may join its group and read its topics, and says who may not: Faust's own consumer would wait without a word."""
+
+    async def check() -> None:
+        await log.members(group)
+        await log.check_reads(topics)
+
+    if settings.kafka_security != "PLAINTEXT":
+        await until_available(check, what="rights")
+
+
 async def _nothing() -> None:
     """What a processor without a state does about it."""
 
@@ -99,6 +110,7 @@ async def consume(
     `handle` gets decoded records only. It must be idempotent: after a crash it is given again what was not committed. `tells`: as Care's.
     """
     await until_available(lambda: log.create_topics(TOPICS), what="topics")
+    await _until_it_may(f"assay-{worker}", topics, log=log, settings=settings)
     app = worker_app(worker, settings)
     if state:
         _follow_assignment(app, state)

@@ -19,6 +19,7 @@ from infra.harness.catalogue import DERIVED_TASKS
 from infra.harness.chat import Dress
 from infra.harness.data import Given
 from infra.harness.examples import own_examples
+from infra.harness.prompting import prompts_of
 from infra.kafka import Log
 from infra.models import ModelFacts
 from infra.preparing import brought, dress_of, estimate_of, expanded, leaves_of, placed, put, remarks_of
@@ -27,7 +28,7 @@ from infra.suites import reading as suites
 from infra.task_fitness import check_asked
 from schemas.builds import TaskBuilt
 from schemas.jobs import BuildPlace
-from schemas.requests import EvaluationRequested, TaskChoice
+from schemas.requests import EvaluationRequested, Prompt, TaskChoice, Workload
 from schemas.runs import Adaptive, Estimate, ModelCard, Placement, Plan, PlannedTask, Published, Setup, SkippedTask
 from streams import bounds, planning
 from streams.engines import UNKNOWN, is_elsewhere
@@ -35,6 +36,7 @@ from streams.errors import NotFound, Permanent
 from streams.planning import Chosen
 from streams.quality import adaptive, judging, matching, pins, skipping, stopping
 from streams.speed import rules, workloads
+from streams.speed.prompts import repeats_said
 from streams.trust.privacy import has_own_dress, of_build
 
 T = TypeVar("T")
@@ -113,6 +115,7 @@ class Preparing:
         remarks = await asked.builder.run(remarks_of, request, facts)
         prepared, skipped = await self._prepare_all(request, facts, asked)
         pins.check([told for one in prepared for told in one.differences], pinned=request.pinned)
+        request = await self._prompted(request, asked)
         guess = estimate_of(facts, engine=request.engine, placement=placement)
         jobs = planning.jobs(
             request, [one.chosen for one in prepared], per_job=self._settings.samples_per_job,
@@ -121,6 +124,18 @@ class Preparing:
         plan = _plan(request, prepared, skipped, facts=facts, estimate=guess, jobs=jobs.count, judged=asked.judged, remarks=remarks)
         name = self._dress_name(request, plan.chat_template_sha)
         return plan.model_copy(update={"placement": placement, "chat_template_sha": name}), jobs
+
+    async def _prompted(self, request: EvaluationRequested, asked: Asked) -> EvaluationRequested:
+        """The request with the prompts of its load, where they are a task's documents. Raises: NotFound, Invalid."""
+        load = request.workload
+        if load is None or load.prompts_task is None:
+            return request
+        work = functools.partial(
+            prompts_of, request, load.prompts_task, limit=load.prompts_limit, dress=asked.dress, settings=self._settings
+        )
+        found: tuple[Prompt, ...] = await asked.builder.run(work)
+        bounds.check_prompts(found)
+        return request.model_copy(update={"workload": load.model_copy(update={"prompts": found})})
 
     def _dress_name(self, request: EvaluationRequested, sha: str) -> str:
         """The hash of how prompts are dressed, as the log tells it."""
@@ -265,7 +280,7 @@ def _plan(
         perf_requests=workloads.requests(request.workload), parameters=facts.parameters if facts else None,
         suite_version=request.suite_version,
         warnings=(
-            *rules.said(request.labels), *remarks, *(told for one in prepared for told in _warnings(one)),
+            *rules.said(request.labels), *_of_prompts(request.workload), *remarks, *(told for one in prepared for told in _warnings(one)),
             *stopping.told_of(request.stopping, [one.planned for one in prepared]),
             *adaptive.told_of(request.adaptive, [one.planned for one in prepared]),
         ),
@@ -283,6 +298,10 @@ def _published(request: EvaluationRequested, facts: ModelFacts | None) -> Publis
     if request.model_published:
         return Published(date=request.model_published, source="request")
     return Published(date=facts.published, source="README.md") if facts and facts.published else None
+
+
+def _of_prompts(load: Workload | None) -> tuple[str, ...]:
+    return repeats_said(load.prompts, requests=workloads.requests(load), task=load.prompts_task) if load else ()
 
 
 def _warnings(one: Prepared) -> Iterator[str]:

@@ -14,6 +14,7 @@ import structlog
 from agents.batches import App
 from agents.ending import IN_HAND
 from infra.kafka import Log
+from infra.kafka.connection import DENIED
 from infra.pulse import PULSE
 from streams.errors import Unavailable
 from streams.topics import Topic
@@ -26,7 +27,7 @@ FOLLOWS: Final = asyncio.Event()  # the state follows the group's assignment: no
 
 async def until_it_must_end(app: App, *, log: Log, topics: Sequence[Topic], longest_s: float) -> str:
     """Returns why, once the processor cannot go on: it read nothing for longer than `longest_s` with something to read, or Faust ended."""
-    waiting = [asyncio.create_task(each) for each in (_crashed(app), _stranded(app, log, topics, longest_s))]
+    waiting = [asyncio.create_task(each) for each in (_crashed(app, log), _stranded(app, log, topics, longest_s))]
     try:
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         return done.pop().result()
@@ -35,10 +36,11 @@ async def until_it_must_end(app: App, *, log: Log, topics: Sequence[Topic], long
             task.cancel()
 
 
-async def _crashed(app: App) -> str:
+async def _crashed(app: App, log: Log) -> str:
     while not (app.crashed or app.should_stop):  # noqa: ASYNC110  # Faust offers no event that stands for both
         await asyncio.sleep(EVERY_S / 2)
-    return f"the consumer ended by itself: {app.crash_reason!r}"
+    why = app.crash_reason
+    return f"the consumer ended by itself: {log.away(why) if isinstance(why, DENIED) else repr(why)}"
 
 
 async def _stranded(app: App, log: Log, topics: Sequence[Topic], longest_s: float) -> str:

@@ -65,8 +65,8 @@ def texts() -> list[str]:
     return [path.read_text(errors="ignore") for path in sorted(Path(os.__file__).parent.glob("*.py"))[:120]]
 
 
-def model_in(folder: Path) -> None:
-    """Saves a random Llama of 16 million parameters, with a tokenizer of its own."""
+def model_in(folder: Path, shape: Mapping[str, int] = SHAPE, *, dtype: torch.dtype = torch.float32) -> None:
+    """Saves a random Llama, of 16 million parameters where no other shape is given, with a tokenizer of its own."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -79,7 +79,7 @@ def model_in(folder: Path) -> None:
         folder
     )
     torch.manual_seed(0)
-    transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE)).save_pretrained(folder)
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(**SHAPE | dict(shape))).to(dtype).save_pretrained(folder)
 
 
 def workloads(documents: int) -> list[Workload]:

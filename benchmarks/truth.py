@@ -31,7 +31,8 @@ import numpy as np
 from benchmarks.harness import median, show, write
 from benchmarks.peers import aiperf, guidellm
 from benchmarks.peers.peer import SHARES, Figures, Offered, Reported, program
-from gpu_agent.workloads.load import Target, load
+from gpu_agent.workloads.load import Target
+from gpu_agent.workloads.several import processes_for, several
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
 from tests.conftest import tied
@@ -51,12 +52,14 @@ Client = Callable[[Offered, Path], Reported]
 
 
 def ours(offered: Offered, _folder: Path, *, told: list[Timed]) -> Reported:
-    """Our own generator in this process; `told` takes its requests."""
+    """Our own generator, in as many processes as it takes of itself; `told` takes its requests."""
     workload = Workload(
         profile="constant", rate_per_s=offered.rate, duration_s=offered.requests / offered.rate, output_tokens=offered.tokens,
         url=offered.url, warmup_requests=WARMUP,
     )  # fmt: skip
-    told += [one for one in load(workload, Target(offered.model, f"truth/{offered.rate}"), seed=1) if one.planned.phase == "steady"]
+    processes = processes_for(workload, cores=len(os.sched_getaffinity(0)))
+    sent = several(workload, Target(offered.model, f"truth/{offered.rate}"), seed=1, processes=processes)
+    told += [one for one in sent if one.planned.phase == "steady"]
     whole = [[at for at, _ in one.arrivals] for one in told if not one.error]
     began = [one.sent_ns for one in told if not one.error]
     values = {

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from gpu_agent.meters.clock import clock
+from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.workloads.schedule import loop_of
 from gpu_agent.workloads.timed import Timed
-from infra.kafka import Log
+from infra.credentials import owned
 from schemas.jobs import Job
 from schemas.measurements import LoadClient, RequestTimed, TokensTimed
 from schemas.requests import Workload
@@ -14,25 +15,26 @@ from streams.errors import AssayError
 from streams.speed.sweeping import Step, following, steps_of
 from streams.speed.timings import Timings
 
-ARRIVALS = 64
+ARRIVALS = 1024  # in one record: its header is then no part of what a token takes, and it is some kilobytes
 # What a request's event has just as it was measured.
 AS_TIMED = (
     "scheduled_ns", "queued_ns", "sent_ns", "ended_ns", "prompt_tokens", "output_tokens", "connect_ns", "tls_ns", "first_answer_ns",
     "last_token_ns", "cached_tokens", "reasoning_tokens", "counted_by", "apportioned", "http_status",
+    "text_tokens", "text_reasoning_tokens", "text_prompt_tokens",
 )  # fmt: skip
 
 
 class Measuring:
     """A job's workload at work. `header`: what each of its events begins with."""
 
-    def __init__(self, job: Job, *, log: Log, engines: Engines, attempt: int, header: Callable[[], Mapping[str, object]]) -> None:
-        self._job, self._log, self._engines, self._header = job, log, engines, header
+    def __init__(self, job: Job, *, outbox: Outbox, engines: Engines, attempt: int, header: Callable[[], Mapping[str, object]]) -> None:
+        self._job, self._outbox, self._engines, self._header = job, outbox, engines, header
         self._mark = f"{job.job_id}/{attempt}"
         self._clock = clock()
         self._requests = self._token_timings = self._first = 0
 
     async def run(self, workload: Workload) -> AsyncIterator[dict[str, int]]:
-        """How much was published, each time that more was. Raises: Permanent, Temporary."""
+        """How much was taken over to be published, each time that more was. Raises: Permanent, Temporary."""
         if workload.profile != "sweep":
             async for _ in self._load(workload, about={}):
                 yield self._counts
@@ -66,16 +68,17 @@ class Measuring:
         return {"requests": self._requests, "token_timings": self._token_timings}
 
     async def _load(self, workload: Workload, *, about: Mapping[str, object]) -> AsyncIterator[tuple[RequestTimed, list[TokensTimed]]]:
-        """Each request of a load, published as it ends."""
+        """Each request of a load, on its way to the log as it ends."""
         told = {"loop": loop_of(workload), **about}
         job = self._job
         timings = self._engines.measure(
-            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first, credential=job.credential_ref
-        )
+            workload, model=job.model, seed=job.seed, mark=self._mark, first=self._first,
+            credential=owned(job.credential_ref, job.organisation_id),
+        )  # fmt: skip
         async for timed in timings:
             tokens = [self._tokens(timed, chunk) for chunk in range(-(-len(timed.arrivals) // ARRIVALS))]
             request = self._timed(timed, told)
-            await self._log.publish_all([request, *tokens])
+            await self._outbox.put([request, *tokens])
             self._requests, self._token_timings = self._requests + 1, self._token_timings + len(tokens)
             self._first = max(self._first, timed.planned.index + 1)
             yield request, tokens
@@ -84,10 +87,12 @@ class Measuring:
         planned, pacing = timed.planned, timed.begun_ns - timed.scheduled_ns
         chat = {} if planned.session is None else {"session": f"{planned.session}", "turn": planned.turn}
         return RequestTimed.model_validate({**self._header(), **told} | {name: getattr(timed, name) for name in AS_TIMED} | {
-            **chat, "request_index": planned.index, "phase": planned.phase, "clock": self._clock, "first_byte_ns": timed.first_token_ns,
+            **chat, "prompt": planned.prompt, "request_index": planned.index, "phase": planned.phase, "clock": self._clock,
+            "first_byte_ns": timed.first_token_ns,
             "status": "cancelled" if timed.cancelled else "error" if timed.error else "ok", "error_kind": timed.error,
             "client": LoadClient(lag_ns=max(0, pacing), pacing_error_ns=pacing, in_flight=timed.in_flight, loop_lag_ns=timed.loop_lag_ns,
-                                 queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped),
+                                 queued_ns=timed.sent_ns - timed.scheduled_ns, cpu_ratio=timed.cpu_ratio, dropped=timed.dropped,
+                                 unread=timed.unread, unsent=len(self._outbox)),
         })  # fmt: skip
 
     def _tokens(self, timed: Timed, chunk: int) -> TokensTimed:

@@ -14,9 +14,9 @@ from gpu_agent.meters.clock import boot_id
 from gpu_agent.meters.idle import Idle, Name
 from gpu_agent.meters.meters import find_meters, read_all
 from gpu_agent.meters.readings import Read, Reading
+from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from infra.identity import now_us, producer
-from infra.kafka import Log
 from schemas.jobs import Job
 from schemas.measurements import ResourceRead
 
@@ -27,8 +27,8 @@ PUBLISH_EVERY_S: Final = 1.0
 class Metering:
     """An agent's meters. `hz`: how often they are read while a job runs; `rated_w`: the rated power of the processors, if it is known."""
 
-    def __init__(self, log: Log, engines: Engines, *, agent_id: str, hz: float, rated_w: float | None) -> None:
-        self._log, self._agent_id, self._every_s = log, agent_id, 1 / hz
+    def __init__(self, outbox: Outbox, engines: Engines, *, agent_id: str, hz: float, rated_w: float | None) -> None:
+        self._outbox, self._agent_id, self._every_s = outbox, agent_id, 1 / hz
         self._meters, self.missing = find_meters(lambda: engines.pid, rated_w=rated_w)
         self._idle, self._jobs = Idle(), 0
 
@@ -43,7 +43,7 @@ class Metering:
     async def of(self, job: Job, *, attempt: int) -> AsyncIterator[list[str]]:
         """While it lasts, readings are published as that attempt's; gives the list of their ids, which grows."""
         self._jobs += 1
-        readings = _Readings(self._log, self._meters, job=job, attempt=attempt, agent_id=self._agent_id, idle_w=self._idle.watts())
+        readings = _Readings(self._outbox, self._meters, job=job, attempt=attempt, agent_id=self._agent_id, idle_w=self._idle.watts())
         going = asyncio.create_task(readings.go_on(self._every_s))
         try:
             yield readings.published
@@ -59,8 +59,8 @@ class Metering:
 class _Readings:
     """The readings of one attempt. `idle_w`: what each device drew before it."""
 
-    def __init__(self, log: Log, meters: list[Read], *, job: Job, attempt: int, agent_id: str, idle_w: Mapping[Name, float]) -> None:
-        self._log, self._meters, self._idle_w = log, meters, idle_w
+    def __init__(self, outbox: Outbox, meters: list[Read], *, job: Job, attempt: int, agent_id: str, idle_w: Mapping[Name, float]) -> None:
+        self._outbox, self._meters, self._idle_w = outbox, meters, idle_w
         self._about = {
             "producer": producer("gpu_agent"), "organisation_id": job.organisation_id, "visibility": job.visibility,
             "agent_id": agent_id, "host": socket.gethostname(),
@@ -90,8 +90,8 @@ class _Readings:
         return ResourceRead.model_validate(self._about | {"occurred_us": now_us(), "idle_w": idle_w} | reading)
 
     async def publish(self) -> None:
-        """Publishes what was read; what the broker may have taken without saying so is published again, and is the same events."""
+        """Hands over what was read, to be published; what was handed over already, and is again, is the same events."""
         taken = list(self._taken)
-        await self._log.publish_all(taken)
+        await self._outbox.put(taken)
         del self._taken[: len(taken)]
         self.published += [event.event_id for event in taken]

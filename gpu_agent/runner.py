@@ -10,6 +10,7 @@ import pickle
 import signal
 import struct
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +24,9 @@ from gpu_agent.engines.counting import tokens_of
 from gpu_agent.engines.engine import Engine, EngineAnswer, EngineRequest, Halved, Loaded, engine_named
 from gpu_agent.engines.failures import frames_of, is_lost, narrowed, told_of
 from gpu_agent.workloads.drive import checked, drive
-from gpu_agent.workloads.load import Target, load
+from gpu_agent.workloads.load import Target
 from gpu_agent.workloads.schedule import Planned
+from gpu_agent.workloads.several import processes_for, several
 from gpu_agent.workloads.timed import Timed
 from infra.addresses import Askable
 from infra.credentials import CREDENTIAL, key_of
@@ -32,6 +34,7 @@ from infra.engine_environments import runnable
 from infra.hanging import LOOKS, Bringing, Doing
 from infra.hub.brought import Brought
 from infra.metrics import ENGINE, MODEL_LOAD, MODEL_LOADS
+from infra.settings import of_process
 from schemas.requests import EngineChoice, ModelRef, Workload
 from streams.engines import KINDS, is_elsewhere, kind_of
 from streams.errors import Invalid, Temporary
@@ -130,8 +133,8 @@ class Engines:
         Raises: Permanent, also where the model is not the one of `model_sha`; Temporary.
         """
         if not kind_of(engine.name).formats:
-            if credential is not None:
-                engine = engine.model_copy(update={"options": engine.options | {CREDENTIAL: credential}})
+            own = {name: told for name, told in engine.options.items() if name != CREDENTIAL}  # no option names one that is another's
+            engine = engine.model_copy(update={"options": own | ({CREDENTIAL: credential} if credential is not None else {})})
             return await self._load(model, engine, model_sha=model_sha)
         here = await brought(model, credential=credential, bringing=self._bringing)
         try:
@@ -313,7 +316,11 @@ class _Server:
         yield loaded
 
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer | Halved]:
-        yield from narrowed(self._ready.answer, requests)
+        for reply in narrowed(self._ready.answer, requests):
+            if isinstance(reply, EngineAnswer) and reply.ended_ns is None:
+                yield replace(reply, ended_ns=time.perf_counter_ns())
+            else:
+                yield reply
 
     @property
     def _ready(self) -> Engine:
@@ -328,7 +335,8 @@ class _Server:
         asks.check(workload.url)
         key = key_of(credential, workload.url)
         target = Target(model.uri, drawn.mark if workload.fresh_prompts else "", tokens_of=tokens_of(model.uri), key=key, asks=asks)
-        return checked(load(workload, target, seed=drawn.seed, first=drawn.first))
+        processes = processes_for(workload, cores=len(os.sched_getaffinity(0)), asked=of_process().load_processes)
+        return checked(several(workload, target, seed=drawn.seed, first=drawn.first, processes=processes))
 
     def _stream(self, planned: Planned) -> Iterator[int]:
         return self._ready.stream(input_tokens=planned.input_tokens, output_tokens=planned.output_tokens, seed=planned.seed)

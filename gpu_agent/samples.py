@@ -65,9 +65,10 @@ class Open:
         """The sample that a request of that index is of."""
         return self.samples[index // WIDTH]
 
-    def whole(self) -> list[tuple[SampleBuilt, tuple[Answer, ...]]]:
-        """The samples that are ready, each with its answers in order; they stay ready until they are `told`."""
-        return [(self.samples[position], _ordered(self.samples[position], self.answers.get(position, []))) for position in self.ready]
+    def whole(self) -> list[tuple[SampleBuilt, tuple[Answer, ...], dict[str, int | None]]]:
+        """The samples that are ready, each with its answers in order and their moments; they stay ready until they are `told`."""
+        found = [(self.samples[position], self.answers.get(position, [])) for position in self.ready]
+        return [(sample, _ordered(sample, answers), moments_of(answers)) for sample, answers in found]
 
     def told(self, count: int) -> set[int]:
         """The ordinals of the first that were ready, which are published now."""
@@ -86,6 +87,20 @@ def check_whole(answer: EngineAnswer, sample: SampleBuilt, *, task: str, window:
             f"more than fit into the model's window of {window:,}; ask without no_truncation, for fewer examples or new tokens, or take a "
             "model with a longer window", code="truncated",
         )  # fmt: skip
+
+
+def moments_of(answers: Sequence[EngineAnswer]) -> dict[str, int | None]:
+    """When a sample's first answer was begun, the first token of a text was there, and the last answer was known, as its event has it.
+
+    The first two are None where the engine does not say the one of every answer, and the other of any.
+    """
+    began = [answer.began_ns for answer in answers if answer.began_ns is not None]
+    first = [answer.first_ns for answer in answers if answer.first_ns is not None]
+    ended = [answer.ended_ns for answer in answers if answer.ended_ns is not None]
+    return {
+        "began_ns": min(began) if began and len(began) == len(answers) else None, "first_token_ns": min(first, default=None),
+        "ended_ns": max(ended, default=None),
+    }  # fmt: skip
 
 
 def _requests(built: BuiltRequest, job: Job, sample: SampleBuilt, *, index: int, prefix: str) -> Iterator[EngineRequest]:

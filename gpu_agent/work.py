@@ -8,8 +8,10 @@ from gpu_agent.engines.engine import Halved, Loaded
 from gpu_agent.engines.failures import QUOTING, OfRequest, frames_of, words_of
 from gpu_agent.measuring import Measuring
 from gpu_agent.metering import Metering
+from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.samples import Open, check_whole, read_prefixes, read_samples
+from infra.credentials import owned
 from infra.identity import now_us, producer
 from infra.kafka import MOST_BYTES, Log
 from infra.metrics import ATTEMPTS
@@ -32,13 +34,16 @@ BROKEN = "job-broken"
 class Attempt:
     """A lease at work. `run` returns when the job has finished or failed, and has said so."""
 
-    def __init__(self, lease: JobReleased, *, agent_id: str, log: Log, engines: Engines, metering: Metering, environment_sha: str) -> None:
+    def __init__(
+        self, lease: JobReleased, *, agent_id: str, log: Log, outbox: Outbox, engines: Engines, metering: Metering, environment_sha: str
+    ) -> None:
         if lease.job is None:
             raise Invalid("a release without a job")
         self.lease = lease
         self.job: Job = lease.job
         self._agent_id = agent_id
         self._log = log
+        self._outbox = outbox
         self._engines = engines
         self._metering = metering
         self._environment_sha = environment_sha
@@ -54,6 +59,7 @@ class Attempt:
         try:
             async with self._metering.of(self.job, attempt=self.lease.attempt) as self._readings:
                 await self._run_whole()
+            await self._outbox.flush()
             await self.report("finished")
             ATTEMPTS.labels("finished").inc()
         except AssayError as error:
@@ -84,23 +90,26 @@ class Attempt:
         if self.job.kind == "answer" and self.job.build is not None:
             await self._answer_all(self.job.build)
         elif self.job.kind == "perf" and self.job.workload is not None:
-            measuring = Measuring(self.job, log=self._log, engines=self._engines, attempt=self.lease.attempt, header=self._header)
+            measuring = Measuring(self.job, outbox=self._outbox, engines=self._engines, attempt=self.lease.attempt, header=self._header)
             async for counts in measuring.run(self.job.workload):
                 self._counts = counts
                 if time.monotonic() - self._reported_s > REPORT_EVERY_S:
-                    await self.report("running")
+                    await self._outbox.put([self._report("running")])
         else:
             raise Invalid(f"this agent runs jobs of kind answer and perf, not {self.job.kind}", code="job-kind")
 
     async def report(self, state: str, *, error: JobError | None = None) -> None:
         """Says where the attempt stands; samples count as done only once the broker has their answers."""
+        await self._log.publish(self._report(state, error=error))
+
+    def _report(self, state: str, *, error: JobError | None = None) -> JobChanged:
         self._sequence += 1
         self._reported_s = time.monotonic()
-        await self._log.publish(JobChanged.model_validate(self._header() | {
+        return JobChanged.model_validate(self._header() | {
             "pool": self.job.pool, "agent_id": self._agent_id, "incarnation": self.lease.incarnation, "state": state,
             "sequence": self._sequence, "done": pack(self._done), "error": error, "environment_sha": self._environment_sha,
             "engine": self._used, "counts": self._progress(),
-        }))  # fmt: skip
+        })  # fmt: skip
 
     def _progress(self) -> dict[str, int]:
         """What the attempt says to have published: readers wait for as much before they call it whole."""
@@ -115,7 +124,10 @@ class Attempt:
 
     async def _load(self) -> EngineUsed:
         loaded, held = await self._engines.load(
-            self.job.model, self.job.engine, model_sha=self.job.model_sha, credential=self.job.credential_ref
+            self.job.model,
+            self.job.engine,
+            model_sha=self.job.model_sha,
+            credential=owned(self.job.credential_ref, self.job.organisation_id),
         )
         await self._log.publish(self._model_loaded(loaded, held=held))
         return loaded.used
@@ -158,7 +170,7 @@ class Attempt:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), PUBLISH_EVERY_S)
             last = ended.is_set()
-            if events := [_fitting(self._answered(sample, answers, build)) for sample, answers in open_.whole()]:
+            if events := [_fitting(self._answered(*one, build)) for one in open_.whole()]:
                 await self._log.publish_all(events)
                 self._done |= {places[ordinal] for ordinal in open_.told(len(events))}
             if not last and time.monotonic() - self._reported_s > REPORT_EVERY_S:
@@ -169,8 +181,10 @@ class Attempt:
             self._used = self._used.model_copy(update={"batch": reply.batch})
         await self.report("out_of_memory_retried")
 
-    def _answered(self, sample: SampleBuilt, answers: tuple[Answer, ...], build: BuildPlace) -> SampleAnswered:
-        return SampleAnswered.model_validate(self._header() | {
+    def _answered(
+        self, sample: SampleBuilt, answers: tuple[Answer, ...], moments: dict[str, int | None], build: BuildPlace
+    ) -> SampleAnswered:
+        return SampleAnswered.model_validate(self._header() | moments | {
             "task": build.task, "build_id": sample.build_id, "ordinal": sample.ordinal, "repeat": self.job.repeat, "seed": self.job.seed,
             "arguments_sha": sample.arguments_sha, "answers": answers,
         })  # fmt: skip

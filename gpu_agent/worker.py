@@ -16,6 +16,7 @@ import structlog
 from gpu_agent.devices import device_of
 from gpu_agent.environment import environment, own_name
 from gpu_agent.metering import Metering
+from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.engine_environments import installed, offered
@@ -38,8 +39,9 @@ PATIENCE_MS = 2000  # its jobs lie in one partition: what comes there is handed 
 class Worker:
     """One incarnation of one agent."""
 
-    def __init__(self, log: Log, settings: Settings, *, agent_id: str) -> None:
+    def __init__(self, log: Log, outbox: Outbox, settings: Settings, *, agent_id: str) -> None:
         self._log = log
+        self._outbox = outbox
         self._settings = settings
         self._agent_id = agent_id
         self._incarnation = time.time_ns()
@@ -52,7 +54,7 @@ class Worker:
             model_hang_s=settings.model_hang_s,
             load_hang_s=settings.load_hang_s,
         )
-        self._metering = Metering(log, self._engines, agent_id=agent_id, hz=settings.meter_hz, rated_w=settings.rated_w)
+        self._metering = Metering(outbox, self._engines, agent_id=agent_id, hz=settings.meter_hz, rated_w=settings.rated_w)
         self._installed = installed(settings.home)
         self._environment = self._machine()
         device = device_of(settings.device, self._environment.devices)
@@ -145,7 +147,7 @@ class Worker:
         await self._drop("another job was leased to this agent", state="failed")
         await self._see()
         self._attempt = Attempt(
-            lease, agent_id=self._agent_id, log=self._log, engines=self._engines, metering=self._metering,
+            lease, agent_id=self._agent_id, log=self._log, outbox=self._outbox, engines=self._engines, metering=self._metering,
             environment_sha=self._environment.sha,
         )  # fmt: skip
         self._task = asyncio.create_task(self._work(self._attempt))
@@ -196,7 +198,8 @@ async def main(settings: Settings) -> None:
         with sharing(settings):
             async with Log(settings, client_id=f"gpu_agent.{agent_id}") as log:
                 await until_available(lambda: log.create_topics((*TOPICS, jobs_topic(settings.pool))), what="topics")
-                await Worker(log, settings, agent_id=agent_id).run(stopped)
+                async with Outbox(log, settings.home / "unsent") as outbox:
+                    await Worker(log, outbox, settings, agent_id=agent_id).run(stopped)
     finally:
         if lock:
             lock.close()

@@ -12,6 +12,7 @@ import clickhouse_connect
 
 from infra.clickhouse_faults import FAULTS, UNWRITABLE, ClickHouseError, OutOfMemory, fault_of
 from infra.identity import now_us
+from infra.proving import password_of
 from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from streams.errors import Unavailable
@@ -19,6 +20,12 @@ from streams.projection import Table, facts_ddl
 
 DDL = Path(__file__).parent / "ddl"
 FACTS = DDL / "0001_facts.sql"
+MIGRATIONS = "migrations"
+# The tables of a database that a user may see, and an empty name where it is there.
+TABLES = (
+    "SELECT name FROM system.tables WHERE database = {database:String}"
+    " UNION ALL SELECT '' AS name FROM system.databases AS one WHERE one.name = {database:String}"
+)
 # After so long, who began to migrate has ended.
 MIGRATING_S = 300
 Rows = list[dict[str, Any]]
@@ -82,7 +89,8 @@ class ClickHouse:
         address, settings = urlsplit(self._settings.clickhouse), self._settings
         return await clickhouse_connect.get_async_client(
             host=address.hostname, port=address.port, secure=address.scheme == "https", username=settings.clickhouse_user,
-            password=settings.clickhouse_password.get_secret_value(), database=self.database, autogenerate_session_id=False,
+            ca_cert=str(settings.clickhouse_ca) if settings.clickhouse_ca else None, password=password_of("clickhouse", settings),
+            database=self.database, autogenerate_session_id=False,
             # What stalls is waited for, and tried again, long before a processor that waits for it is taken for one that hangs.
             send_receive_timeout=max(10, round(settings.hang_s / 3)),
         )  # fmt: skip
@@ -100,12 +108,15 @@ async def migrate(settings: Settings, *, database: str | None = None) -> None:
     Raises: Unavailable, also while another process does it; ClickHouseError.
     """
     name = database or settings.database
-    async with ClickHouse(settings, database="default") as server:
-        await server.command(f"CREATE DATABASE IF NOT EXISTS {name}")
+    async with ClickHouse(settings, database="system") as server:  # whose users may all ask it what they may see
+        there = {row["name"] for row in await server.query(TABLES, {"database": name})}
+        if "" not in there:
+            await server.command(f"CREATE DATABASE IF NOT EXISTS {name}")
     async with ClickHouse(settings, database=name) as own:
-        await own.command(
-            "CREATE TABLE IF NOT EXISTS migrations (name String, sha String, applied_us Int64) ENGINE = MergeTree ORDER BY name"
-        )
+        if MIGRATIONS not in there:
+            await own.command(
+                f"CREATE TABLE IF NOT EXISTS {MIGRATIONS} (name String, sha String, applied_us Int64) ENGINE = MergeTree ORDER BY name"
+            )
         if not await _left(own):
             return
         await _alone(own)

@@ -52,6 +52,11 @@ WAITED: Final[Mapping[int, tuple[str, str]]] = {
     745: ("SERVER_OVERLOADED", "it is overloaded"),
     999: ("KEEPER_EXCEPTION", "its Keeper failed"),
 }
+# Who asks: its user is not known, or may not. It may once somebody has given it; a reader waits for who migrates.
+DENIED: Final[Mapping[int, str]] = {
+    497: "does not let ASSAY_CLICKHOUSE_USER do that",
+    516: "does not know ASSAY_CLICKHOUSE_USER by this password",
+}
 # The rows themselves: they are refused every time, whoever sends them. Of use only where rows are inserted.
 REFUSED: Final[Mapping[int, tuple[str, str]]] = {
     6: ("CANNOT_PARSE_TEXT", "a value is no text of its type"),
@@ -103,6 +108,11 @@ def fault_of(error: Exception, *, server: str, inserting: bool) -> AssayError:
         name, wrong = WAITED[code]
         kind = OutOfMemory if name == MEMORY else Unavailable
         return kind(f"ClickHouse at {server} cannot do it now: {wrong} ({told})")
+    if code is not None and code in DENIED:
+        return Unavailable(
+            f"ClickHouse at {server} {DENIED[code]} ({told}); `python -m infra.clickhouse_users` says what gives it",
+            code="clickhouse-denies",
+        )
     if inserting and code is not None and code in REFUSED:
         return RowsRefused(f"ClickHouse refuses a row, for {REFUSED[code][1]} ({told})")
     if isinstance(error, OperationalError | OSError):

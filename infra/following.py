@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from infra.kafka import Ends, Log, Place, Record
+from infra.kafka.connection import DENIED
 from infra.kafka.decoding import Message, place_of
 from infra.kafka.reading import stop
 from infra.kafka.telling import Telling
@@ -68,7 +69,10 @@ class Following:
     async def run(self) -> None:
         """Reads and folds, for ever."""
         while True:
-            self._hand, self._is_ahead = await self._consumer.getmany(timeout_ms=200, max_records=MOST), False
+            try:
+                self._hand, self._is_ahead = await self._consumer.getmany(timeout_ms=200, max_records=MOST), False
+            except DENIED as error:
+                raise self._log.away(error) from error
             while self._hand:
                 await self._take(self._hand.pop(next(iter(self._hand))))
             # The consumer's own places: a partition whose first records have expired begins later than it was asked for.

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from infra import model_fitness
+from infra.credentials import owned
 from infra.fetching import Told
 from infra.harness.catalogue import Leaf, known_tasks, resolve
 from infra.harness.chat import MESSAGES, Dress
@@ -39,7 +40,7 @@ def brought(
     if not _reads_files(request):
         return request, facts_of(request)
     _checked_arguments(request)  # before anything is fetched
-    credential, taken = planning.hub_credential(request), request.model_licences
+    credential, taken = owned(planning.hub_credential(request), request.organisation_id), request.model_licences
     try:
         with bring(request.model, settings=settings, credential=credential, told=told, taken=taken) as here:
             request = request.model_copy(update={"model": here.model})

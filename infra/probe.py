@@ -5,6 +5,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from infra.proving import context_of
 from infra.settings import Settings, of_process
 
 TIMEOUT_S = 5.0
@@ -18,9 +19,11 @@ def readiness(settings: Settings) -> str:
 
 def main() -> None:
     """Asks once."""
-    address = sys.argv[1] if sys.argv[1:] else readiness(of_process())
+    settings = of_process()
+    address = sys.argv[1] if sys.argv[1:] else readiness(settings)
+    trusted = context_of("registry", settings) if address.startswith("https:") else None  # of ours, the registry alone has a certificate
     try:
-        with urlopen(address, timeout=TIMEOUT_S):  # noqa: S310  # an address of settings
+        with urlopen(address, timeout=TIMEOUT_S, context=trusted):  # noqa: S310  # an address of settings
             return
     except (URLError, OSError) as error:
         raise SystemExit(f"{address}: {error}") from error

@@ -5,22 +5,31 @@ https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
+from infra.proving import context_of, password_of
+from infra.settings import Settings
 from schemas.avro import avro_schema
 from schemas.codec import NOT_OURS, Codec, Undecodable, UnknownSchema
 from streams.errors import Permanent, Unavailable
 from streams.topics import TOPICS
 
+REFUSED: Final = {
+    401: "does not know this process: set ASSAY_REGISTRY_USER and ASSAY_REGISTRY_PASSWORD_FILE to a user that it knows",
+    403: "does not let this user: give ASSAY_REGISTRY_USER the right to read schemas, and to register them where they are not there yet",
+}
+
 
 class Registry:
-    """A registry at `url`."""
+    """The registry that the settings name, asked as its user where they name one. Raises: Invalid for settings that do not do."""
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
-        self._client = httpx.AsyncClient(base_url=url, timeout=timeout_s)
-        self._url = url
+    def __init__(self, settings: Settings, *, timeout_s: float = 10.0) -> None:
+        user = (settings.registry_user, password_of("registry", settings)) if settings.registry_user else None
+        trusted = context_of("registry", settings) if settings.registry.startswith("https:") else True
+        self._client = httpx.AsyncClient(base_url=settings.registry, timeout=timeout_s, auth=user, verify=trusted)
+        self._url = settings.registry
 
     async def close(self) -> None:
         """Closes its connections."""
@@ -62,6 +71,8 @@ class Registry:
             response = await self._client.request(method, path, json=body)
         except httpx.TransportError as error:
             raise Unavailable(f"no schema registry at {self._url} ({error}); is the stack up? `assay status`") from error
+        if response.status_code in REFUSED:
+            raise Unavailable(f"the schema registry at {self._url} {REFUSED[response.status_code]}", code="registry-refuses")
         if response.status_code >= 500:
             raise Unavailable(f"the schema registry at {self._url} answers {response.status_code}")
         return response

@@ -1,7 +1,8 @@
 """Every setting of every process, read once in its `__main__` and passed down."""
 
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_serializer, model_validator
 from pydantic.fields import FieldInfo
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from streams.numbers import real, shown, whole
 
 PREFIX: Final = "ASSAY_"
+ADDRESSES: Final = ("registry", "clickhouse", "api", "oidc_issuer")
 LARGEST: Final = 10**9  # seconds, or whatever is no whole number: 30 years, which every clock can wait for
 
 
@@ -40,12 +42,22 @@ def wrong(error: ValidationError) -> str:
 class Settings(BaseSettings):
     """Settings of all processes; each is an environment variable `ASSAY_<NAME>`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
     def _in_digits(cls, told: Any) -> Any:
         return {name: _number(name, value, cls.model_fields.get(name)) for name, value in told.items()} if isinstance(told, dict) else told
+
+    @model_validator(mode="after")
+    def _without_passwords(self) -> Self:
+        """Addresses are told in errors, logs and pages; a password has a setting of its own. Raises: ValueError, without it."""
+        for name in ADDRESSES:
+            if urlsplit(getattr(self, name)).password is not None:
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} holds a password: leave it out of the address, and set it where docs/settings.md says"
+                )
+        return self
 
     home: Path = Field(default=Path(".assay"), description="Folder of the embedded stack's state: log, database, models, logs.")
     organisation: str = Field(default="local", description="Organisation that this process's own events belong to.")
@@ -72,10 +84,23 @@ class Settings(BaseSettings):
         default=None, ge=65_536,
         description="Bytes that a client of Kafka may write, and read, a second, where it has no quota of its own there; unset: as it is.",
     )  # fmt: skip
-    registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry.")
-    clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface.")
+    registry: str = Field(default="http://127.0.0.1:18081", description="Address of the schema registry; https: by TLS.")
+    registry_ca: Path | None = Field(
+        default=None, description="PEM file of who signs the registry's certificate; unset: the system's list."
+    )
+    registry_user: str = Field(default="", description="User of the schema registry; empty: it asks for none.")
+    registry_password: SecretStr = Field(default=SecretStr(""), description="Password of the schema registry's user; never logged.")
+    registry_password_file: Path | None = Field(default=None, description="File that holds that password; it counts before the other.")
+    registry_certificate: Path | None = Field(
+        default=None, description="PEM file of key and certificate that our own registry shows, where its address is https."
+    )
+    clickhouse: str = Field(default="http://127.0.0.1:18123", description="Address of ClickHouse's HTTP interface; https: by TLS.")
+    clickhouse_ca: Path | None = Field(
+        default=None, description="PEM file of who signs ClickHouse's certificate; unset: the system's list."
+    )
     clickhouse_user: str = Field(default="default", description="ClickHouse user.")
     clickhouse_password: SecretStr = Field(default=SecretStr(""), description="ClickHouse password; never logged.")
+    clickhouse_password_file: Path | None = Field(default=None, description="File that holds that password; it counts before the other.")
     database: str = Field(default="assay", description="ClickHouse database of the projections.")
     api: str = Field(default="http://127.0.0.1:18000", description="Address of the query API: where it listens, and where clients find it.")
     api_door: Literal["auto", "open", "closed"] = Field(
@@ -85,7 +110,9 @@ class Settings(BaseSettings):
     api_key: SecretStr = Field(default=SecretStr(""), description="API key that the command line and clients show; never logged.")
     api_rate: int = Field(default=600, ge=1, description="Requests that a key may make in a minute, where it has no quota of its own.")
     api_rates: str = Field(
-        default="memory://", description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it."
+        default="memory://",
+        repr=False,
+        description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it.",
     )
     session_secret: SecretStr = Field(
         default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
@@ -102,6 +129,15 @@ class Settings(BaseSettings):
     )
     oidc_claim: str = Field(
         default="email", description="Claim of the identity provider's tokens that names a member; an email must be verified."
+    )
+    reader_url: str = Field(
+        default="",
+        description="Address of a server with OpenAI's interface whose model reads sentences into requirements; empty: rules alone.",
+    )
+    reader_model: str = Field(default="", description="Name of that model at its server.")
+    reader_key: SecretStr = Field(default=SecretStr(""), description="The key that its server wants, where it wants one; never logged.")
+    oidc_groups_claim: str = Field(
+        default="groups", description="Claim of the identity provider's tokens that names a member's groups, which may be admitted whole."
     )
     datasets: Path | None = Field(
         default=None, description="Folder of data sets as JSON Lines (an air-gapped mirror); unset: the Hugging Face hub."
@@ -148,6 +184,10 @@ class Settings(BaseSettings):
         description="Seconds in which a stream processor must get on with what it has in hand or to read; else it is started anew.",
     )
     snapshot_s: float = Field(default=30.0, gt=0, description="Seconds between two snapshots of a processor's state, at least.")
+    load_processes: int | None = Field(
+        default=None, ge=1, le=64,
+        description="Processes of an agent that send a load on a server; unset: as many as its rate wants, no more than there are cores.",
+    )  # fmt: skip
     build_processes: int = Field(
         default=2, ge=1, description="Processes that build tasks, beside the planner's event loop; one submitter has half of them at most."
     )
@@ -216,7 +256,10 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
-    @field_serializer("kafka_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret", "master_key")
+    @field_serializer(
+        "kafka_password", "registry_password", "clickhouse_password", "seal_key", "api_key", "session_secret", "oidc_client_secret",
+        "reader_key", "master_key",
+    )  # fmt: skip
     def _told_to_children(self, password: SecretStr) -> str:
         return password.get_secret_value()
 

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -32,7 +33,7 @@ from streams.errors import Invalid, NotFound, Permanent, Unavailable
 from streams.times import utc
 from streams.trust.sealing import KEY_BYTES, NONCE_BYTES, Key
 
-NO_MASTER, WRONG_MASTER, FORGOTTEN = "no-master-key", "master-key", "forgotten"
+NO_MASTER, WRONG_MASTER, FORGOTTEN, BROKEN = "no-master-key", "master-key", "forgotten", "text-key"
 MASTER_NAME: Final = "assay-master-1"
 HOW: Final = "`assay keys master` prints a new one"
 MOST_BYTES: Final = 64 * 1024
@@ -78,21 +79,41 @@ class TextKeys:
         self._open: dict[Kept, Key] = {}
 
     def check(self) -> None:
-        """Raises: Invalid where the settings name no key, or no folder; Unavailable where another master key wrapped what is here."""
+        """Says which files hold no key: their organisations' texts wait for them, and nobody else's.
+
+        Raises: Invalid where the settings name no key, or no folder; Unavailable where another master key wrapped what is here.
+        """
         if self._settings.text_keys is not None and not self.folder.is_dir():
             raise Invalid(f"ASSAY_TEXT_KEYS={self.folder} is no folder: make it, or mount it", code=WRONG_MASTER)
+        for error in self.broken():
+            structlog.get_logger().warning("a key of texts cannot be used", why=str(error))
         if _is_set(self._settings) and (known := {one.master for one in self.every() if one.forgotten_us is None}):
             held = {one.master_id for one in masters(self._settings)}
             if wrong := sorted(known - held):
                 raise self._not_unwrapped(wrong[0])
 
     def every(self) -> list[Kept]:
-        """Every key that is here or was, by its organisation and number. Raises: Invalid for a file that holds none."""
-        found = [one for path in self.folder.glob("*.json") if (one := self._kept(path.stem))]
-        return sorted(found, key=lambda one: (one.organisation, _number(one.key_id)))
+        """Every key that is here or was, by its organisation and number; without files that hold none, which `broken` tells."""
+        return sorted(self._all()[0], key=lambda one: (one.organisation, _number(one.key_id)))
+
+    def broken(self) -> list[Invalid]:
+        """What is wrong with each file that holds no key."""
+        return self._all()[1]
+
+    def _all(self) -> tuple[list[Kept], list[Invalid]]:
+        found, broken = list[Kept](), list[Invalid]()
+        for path in sorted(self.folder.glob("*.json")):
+            try:
+                found += [one] if (one := self._kept(path.stem)) else []
+            except Invalid as error:
+                broken.append(error)
+        return found, broken
 
     def of(self, key_id: str) -> Key:
-        """The key of that id. Raises: NotFound; Permanent where it was forgotten; Unavailable where no master key here unwraps it."""
+        """The key of that id.
+
+        Raises: NotFound; Permanent where it was forgotten; Invalid where its file is broken; Unavailable where no master key unwraps it.
+        """
         kept = self._kept(key_id) if _is_name(key_id) else None
         if kept is None:
             raise NotFound(f"there is no key {key_id[:60]!r} in {self.folder}; bring its file back (docs/privacy.md)", code="no-text-key")
@@ -106,7 +127,7 @@ class TextKeys:
     def current(self, organisation: str) -> Key:
         """The key under which an organisation's texts are sealed from now on; the first time it is made.
 
-        Raises: Invalid where no master key is set, Unavailable where it is not the one.
+        Raises: Invalid where no master key is set or the key's file is broken, Unavailable where it is not the one.
         """
         name, number = self._current.get(organisation), 1
         if name is not None:
@@ -117,10 +138,13 @@ class TextKeys:
         return self._unwrapped(kept) if kept else self._made(organisation, number)
 
     def forget(self, organisation: str, *, by: str, reason: str) -> list[Kept]:
-        """Ends every key of an organisation, also those that were ended before, whose end stands. Raises: NotFound where it never had one.
+        """Ends every key of an organisation, also those that were ended before, whose end stands.
 
         When this returns, no file of the folder has the key: it was written over, replaced, and both are on the disk.
+        Raises: NotFound where it never had one; Invalid where one of its files is broken, of which nothing could be told.
         """
+        for path in self.folder.glob(f"{_key_id(organisation, 1).partition('-')[0]}-*.json"):
+            self._kept(path.stem)
         own = [one for one in self.every() if one.organisation == organisation]
         if not own:
             told = f"no text of organisation {organisation!r} is sealed under a key in {self.folder}"
@@ -176,8 +200,8 @@ class TextKeys:
             raise self._not_unwrapped(kept.master)
         try:
             secret = AESGCM(master.secret).decrypt(bytes.fromhex(kept.nonce), bytes.fromhex(kept.wrapped), _about(kept))
-        except InvalidTag as error:
-            raise Invalid(f"{self._path(kept.key_id)} is not what was wrapped; bring the right file back", code=WRONG_MASTER) from error
+        except (InvalidTag, ValueError) as error:
+            raise _broken(self._path(kept.key_id), "is not what was wrapped") from error
         self._open[kept] = key = Key(kept.key_id, secret)
         return key
 
@@ -195,14 +219,16 @@ class TextKeys:
         return None
 
     def _read_from(self, path: Path, key_id: str) -> Kept:
-        found = path.stat()
-        mark = (found.st_mtime_ns, found.st_ino, found.st_size)
-        if (known := self._read.get(key_id)) and known[0] == mark:
-            return known[1]
         try:
-            kept = Kept(**json.loads(path.read_bytes()[:MOST_BYTES]))
-        except (ValueError, TypeError) as error:
-            raise Invalid(f"{path} holds no key of texts ({error}); bring the right file back", code=WRONG_MASTER) from error
+            found = path.stat()
+            mark = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if (known := self._read.get(key_id)) and known[0] == mark:
+                return known[1]
+            kept = kept_of(path.read_bytes()[:MOST_BYTES])
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, TypeError, RecursionError) as error:
+            raise _broken(path, f"holds no key of texts ({type(error).__name__})") from error
         self._read[key_id] = mark, kept
         return kept
 
@@ -264,6 +290,22 @@ def _key_id(organisation: str, number: int) -> str:
 
 def _is_name(key_id: str) -> bool:
     return len(key_id) < 40 and all(one in "0123456789abcdef-" for one in key_id)
+
+
+def kept_of(content: bytes) -> Kept:
+    """A key's file. Raises: ValueError, TypeError, RecursionError where it is none."""
+    kept = Kept(**json.loads(content))
+    for name, value in asdict(kept).items():
+        if not isinstance(value, (int if name.endswith("_us") else str) if value is not None or name != "forgotten_us" else type(None)):
+            raise TypeError(name)
+    _number(kept.key_id)
+    return kept
+
+
+def _broken(path: Path, why: str) -> Invalid:
+    return Invalid(
+        f"{path} {why}; bring the right file back: its organisation's texts are neither read nor written until then", code=BROKEN
+    )
 
 
 def _number(key_id: str) -> int:

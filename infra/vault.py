@@ -7,8 +7,9 @@ import hashlib
 from typing import TypeVar
 
 from infra.settings import Settings
-from infra.text_keys import NO_MASTER, TextKeys
+from infra.text_keys import BROKEN, NO_MASTER, TextKeys
 from schemas.event import Event
+from schemas.results import SampleNotScored
 from schemas.runs import RunChanged
 from schemas.trust import DeadLettered
 from streams.errors import Invalid
@@ -26,21 +27,22 @@ class Vault:
         self.keys = TextKeys(settings)
 
     def sealed(self, event: E) -> E:
-        """The event as it is written. Raises, and nothing is written: Invalid without a master key, Unavailable where it is another.
+        """The event as it is written.
 
-        Who has none, and only says what went wrong, says it without words that may quote.
+        Raises, and nothing is written: Invalid without a master key, or where the organisation's own is broken; Unavailable where the
+        master key is another. Who cannot seal, and only says what went wrong, says it without words that may quote.
         """
         if event.visibility != PRIVATE or all(map(sealing.is_sealed, texts_of(event).values())):
             return event
         try:
             return sealing.sealed(event, self.keys.current(event.organisation_id))
         except Invalid as error:
-            if error.code != NO_MASTER:
+            if error.code not in (NO_MASTER, BROKEN):
                 raise
             match event:
                 case DeadLettered():
                     return _of_origin(event, told(event))
-                case RunChanged(plan=None):
+                case RunChanged(plan=None) | SampleNotScored():
                     return told(event)
             raise
 

@@ -56,7 +56,7 @@ def app(settings: Settings, opened: Callable[[Settings], AbstractAsyncContextMan
                 task.cancel()
 
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    served = [*routes(OPERATIONS), *lasting(pages.ROUTES), *signing_in.ROUTES, static]
+    served = [*routes(OPERATIONS), *lasting(pages.ROUTES), *pages.FORMS, *signing_in.ROUTES, static]
     told = {AssayError: on_error, HTTPException: on_http, Exception: on_fault}
     handlers: Any = {kind: readable(handler) for kind, handler in told.items()}
     application = Starlette(

@@ -17,6 +17,7 @@ from query_api.reading.deciding import Deciding, Measurements
 from query_api.reading.parity import Parities
 from query_api.reading.predicting import Predicting
 from query_api.reading.predicting_scores import PredictingScores
+from query_api.reading.readers import Reader
 from query_api.reading.runs import Reading
 from streams.trust.visibility import Seen
 
@@ -59,6 +60,7 @@ class State:
         self.deciding = Deciding(self.reading, measurements, organisation=organisation)
         self.predicting = Predicting(self.reading, measurements, organisation=organisation)
         self.predicting_scores = PredictingScores(self.reading, measurements, organisation=organisation)
+        self.reader = Reader(self.settings)
         self.log = stores.log
         self.live = stores.live
         self.submissions = Submissions(stores.log)

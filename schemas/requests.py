@@ -8,7 +8,8 @@ from schemas.event import Event, Finite, Record, RunId, Who, Why
 
 Purpose = Literal["evaluate", "audit", "train"]
 Varied = Literal["seed", "format"]
-Api = Literal["completions", "chat"]
+Api = Literal["completions", "chat", "responses"]
+Http = Literal["1.1", "2"]
 Profile = Literal["single", "constant", "poisson", "gamma", "ramp", "trace", "concurrent", "sweep"]
 
 
@@ -115,6 +116,12 @@ class Traced(Record):
     text: str | None = None
 
 
+class Prompt(Record):
+    """A prompt of a load, as it is sent."""
+
+    text: str
+
+
 class Workload(Record):
     """A load to measure speed under. `requests` and `duration_s` end it, whichever comes first; a trace also ends by itself.
 
@@ -126,7 +133,11 @@ class Workload(Record):
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
-    and concurrency are of chats then, `requests` of all their turns.
+    and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
+    known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
+    `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
+    task's documents, the first `prompts_limit` of them, as the task asks them. `http`: by which version the server is spoken to; by HTTP/2
+    as many requests at a time go over one connection as the server takes, at most `streams`.
     """
 
     profile: Profile = "single"
@@ -150,6 +161,13 @@ class Workload(Record):
     cancel_after_s: Finite | None = None
     turns: int = 1
     think_s: Finite = 0.0
+    stream: bool = True
+    extra_body: str = "{}"
+    prompts: tuple[Prompt, ...] = ()
+    prompts_task: str | None = None
+    prompts_limit: int | None = None
+    http: Http = "1.1"
+    streams: int | None = None
 
 
 class Objective(Record):

@@ -170,7 +170,7 @@ class TextsForgotten(Event):
 
 
 class AccessChanged(Event):
-    """What a member may do in an organisation from now on."""
+    """What a member may do in an organisation from now on. `by`: who said so, as their machine calls them; empty: nobody told."""
 
     identity: ClassVar[tuple[str, ...]] = ("subject", "member", "occurred_us")
     key: ClassVar[tuple[str, ...]] = ("subject",)
@@ -183,6 +183,7 @@ class AccessChanged(Event):
     scopes: tuple[Visibility, ...]
     expires_us: int | None
     quota: int | None
+    by: str = ""
 
 
 class DeadLettered(Event):

@@ -5,7 +5,7 @@ record of Kafka's may be. The API and the command line refuse it before anything
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -23,6 +23,7 @@ from schemas.requests import (
     Judgement,
     ModelRef,
     Objective,
+    Prompt,
     Stopping,
     TaskChoice,
     TaskPart,
@@ -148,7 +149,10 @@ BOUNDS: Final[Mapping[type[Record], Mapping[str, Number | Written | Several]]] =
         "rate_to_per_s": Number(MOST_RATE), "trace": Several(MOST_TRACED), "speedup": Number(1_000_000, 0.001),
         "shared_prefix_ratio": Number(1, 0), "shared_prefixes": Number(1_000_000, 1), "cancel_ratio": Number(1, 0),
         "cancel_after_s": Number(DAY_S, 0.001), "turns": Number(MOST_TURNS, 1), "think_s": Number(DAY_S, 0),
+        "extra_body": Written(10_000), "prompts": Several(MOST_TRACED), "prompts_task": NAME, "prompts_limit": Number(MOST_TRACED, 1),
+        "http": NAME, "streams": Number(10_000, 1),
     },
+    Prompt: {"text": LONG},
     Traced: {
         "at_ms": Number(7 * DAY_S * 1000), "input_tokens": Number(1_000_000), "output_tokens": Number(1_000_000),
         "hash_ids": Several(4_000), "text": LONG,
@@ -176,6 +180,18 @@ def check(request: EvaluationRequested) -> None:
     ) > MOST_DEFINED_BYTES:
         raise Invalid(
             f"the trace has some {size:,} bytes: give at most {MOST_DEFINED_BYTES:,}; cut it (--requests, --duration)", code="out-of-bounds"
+        )
+    check_prompts(request.workload.prompts if request.workload else ())
+
+
+def check_prompts(prompts: Sequence[Prompt]) -> None:
+    """Raises: Invalid, where a load's prompts are more than its job holds."""
+    told = f"the load's {len(prompts):,} prompts have"
+    if len(prompts) > MOST_TRACED:
+        raise Invalid(f"{told} more than {MOST_TRACED:,} texts: lower prompts_limit (--prompts-limit)", code="out-of-bounds")
+    if (size := sum(len(one.text.encode(errors="replace")) for one in prompts)) > MOST_DEFINED_BYTES:
+        raise Invalid(
+            f"{told} {size:,} bytes: give at most {MOST_DEFINED_BYTES:,}; lower prompts_limit (--prompts-limit)", code="out-of-bounds"
         )
 
 

@@ -13,7 +13,7 @@ NUMBERS_PER_WIDTH: Final = 16
 # Logits of one pack: places that are scored go through the output head in as many packs as this makes needed.
 LOGITS_BYTES: Final = 256 * 2**20
 # Texts under way at once: as many as the tokens at once, divided by this.
-TOKENS_PER_SLOT: Final = 32
+TOKENS_PER_SLOT: Final = 16
 # Their keys and values: small models have room for some, whatever their weights.
 LEAST_SLOTS_BYTES: Final = 256 * 2**20
 

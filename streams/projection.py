@@ -1,7 +1,8 @@
 """How an event becomes a row: one fact table per event, its columns the event's fields.
 
-Texts are Strings of their UTF-8, bytes are base64, nested records, arrays and maps are JSON. To the fields come the place in the
-log and Kafka's time; `log_version` is the inverted offset, so that of several rows of one id the first in the log is kept.
+Texts are Strings of their UTF-8, bytes are base64, nested records, arrays and maps are JSON, but for arrays that there are many of. To the
+fields come the place in the log and Kafka's time; `log_version` is the inverted offset, so that of several rows of one id the first in the
+log is kept.
 """
 
 import base64
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from schemas.builds import ContentPublished, SampleBuilt
 from schemas.event import Event, Producer, Record, Text
 from schemas.jobs import JobReleased
-from schemas.measurements import SampleAnswered
+from schemas.measurements import SampleAnswered, TokensTimed
 from schemas.results import SampleNotScored, SampleScored
 from streams.topics import BY_EVENT, DAY_MS, JOBS_DEFAULT, TOPICS, Topic
 from streams.trust.privacy import told
@@ -37,15 +38,21 @@ BY_PLACE: Final[Mapping[type[Event], tuple[str, ...]]] = {
 }
 # How many of their rows are read for one: few, for texts are long, and a page's samples may lie anywhere.
 GRANULE_ROWS: Final[Mapping[type[Event], int]] = {ContentPublished: 64, SampleBuilt: 128, SampleAnswered: 128, SampleScored: 1024}
+# Fields that are kept as arrays of numbers, under which name, and by which codec: they are most of what a load leaves.
+ARRAYS: Final[Mapping[type[Event], Mapping[str, tuple[str, str]]]] = {
+    TokensTimed: {"tokens_per_arrival": ("tokens_per_arrival", "ZSTD"), "gaps": ("gap_ns", "T64, ZSTD")}
+}
+NUMBERS: Final = "Array(Int64)"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A fact table: its name, its columns with their types, and the columns that it is ordered by."""
+    """A fact table: its name, its columns with their types, the columns that it is ordered by, and codecs that are not the usual one."""
 
     name: str
     columns: Mapping[str, str]
     order: tuple[str, ...]
+    codecs: Mapping[str, str]
 
 
 def name_of(topic: Topic) -> str:
@@ -59,9 +66,11 @@ def name_of(topic: Topic) -> str:
 def table_of(event: type[Event]) -> Table:
     """The fact table of an event."""
     topic = JOBS_DEFAULT if event is JobReleased else next(topic for topic in TOPICS if topic.event is event)
-    columns = {name: _type(info.annotation) for name, info in event.model_fields.items()}
+    arrays = ARRAYS.get(event, {})
+    fields = event.model_fields.items()
+    columns = {arrays[name][0] if name in arrays else name: NUMBERS if name in arrays else _type(info.annotation) for name, info in fields}
     order = BY_PLACE.get(event) or (("run_id", "event_id") if columns.get("run_id") == "String" else ("event_id",))
-    return Table(f"fact_{name_of(topic)}", columns | PLACE, order)
+    return Table(f"fact_{name_of(topic)}", columns | PLACE, order, dict(arrays.values()))
 
 
 def _type(hint: Any) -> str:
@@ -93,8 +102,9 @@ def version(partition: int, offset: int) -> int:
 @cache
 def _cells_of(event: type[Event]) -> tuple[Callable[[Event], tuple[Any, ...]], tuple[int, ...]]:
     """What reads all fields of an event, and which of them are no plain values: most are, and go into the row as they are."""
-    hints = [info.annotation for info in event.model_fields.values()]
-    return attrgetter(*event.model_fields), tuple(index for index, hint in enumerate(hints) if not is_plain(hint))
+    hints, arrays = {name: info.annotation for name, info in event.model_fields.items()}, ARRAYS.get(event, {})
+    written = (index for index, (name, hint) in enumerate(hints.items()) if not is_plain(hint) and name not in arrays)
+    return attrgetter(*(arrays[name][0] if name in arrays else name for name in hints)), tuple(written)
 
 
 def is_plain(hint: Any) -> bool:
@@ -162,7 +172,8 @@ JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_
 def ddl(event: type[Event]) -> str:
     """The statements that create an event's fact table and its public view."""
     table = table_of(event)
-    columns = ",\n".join(f"    {name} {kind}" for name, kind in table.columns.items())
+    packed = {name: f" CODEC({codec})" for name, codec in table.codecs.items()}
+    columns = ",\n".join(f"    {name} {kind}{packed.get(name, '')}" for name, kind in table.columns.items())
     days = BY_EVENT[event].retention_ms // DAY_MS if event in BY_EVENT else 0
     expires = f"\nTTL toDateTime(intDiv(occurred_us, 1000000)) + INTERVAL {days} DAY" if days > 0 else ""
     granule = f"\nSETTINGS index_granularity = {GRANULE_ROWS[event]}" if event in GRANULE_ROWS else ""

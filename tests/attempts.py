@@ -1,10 +1,13 @@
 """An agent's attempt at a load, in this process: what it publishes, without a stack."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from uuid6 import uuid7
 
 from gpu_agent.metering import Metering
+from gpu_agent.outbox import Outbox
 from gpu_agent.runner import Engines
 from gpu_agent.work import Attempt
 from infra.identity import now_us, producer
@@ -16,10 +19,13 @@ from schemas.requests import Chat, EngineChoice, ModelRef, Objective, Workload
 from tests.in_memory import InMemory
 
 
-def attempt(lease: JobReleased, *, log: Log, engines: Engines) -> Attempt:
-    """The lease in the hands of agent a, whose meters are this machine's."""
-    metering = Metering(log, engines, agent_id="a", hz=Settings().meter_hz, rated_w=None)
-    return Attempt(lease, agent_id="a", log=log, engines=engines, metering=metering, environment_sha="e")
+async def attempt(lease: JobReleased, *, log: Log, engines: Engines) -> None:
+    """Runs the lease as agent a does, whose meters are this machine's."""
+    with TemporaryDirectory() as folder:
+        async with Outbox(log, Path(folder)) as outbox:
+            metering = Metering(outbox, engines, agent_id="a", hz=Settings().meter_hz, rated_w=None)
+            own = Attempt(lease, agent_id="a", log=log, outbox=outbox, engines=engines, metering=metering, environment_sha="e")
+            await own.run()
 
 
 async def attempted(
@@ -35,7 +41,7 @@ async def attempted(
         occurred_us=now_us(), producer=producer("test"), pool="p", term=1, kind="release", run_id=run_id, job_id=job.job_id, job=job,
         attempt=1, agent_id="a", incarnation=1,
     )  # fmt: skip
-    await attempt(lease, log=cast(Log, log), engines=used).run()
+    await attempt(lease, log=cast(Log, log), engines=used)
     if engines is None:
         await used.close()
     written = sorted((record for records in log.records.values() for record in records), key=lambda record: record.written_us)

@@ -23,6 +23,8 @@ MANY = 150
 EXTREMES: dict[Any, tuple[Any, ...]] = {int: WHOLE, float: REAL, str: WRITTEN, bytes: (b"", b"\xff\x00" * 5_000)}
 # What is sent a second time otherwise filled, by the event's name: a meter of power is read where none counts energy.
 ALSO: dict[str, dict[str, Any]] = {"ResourceRead": {"sensor": "nvml-device", "energy_uj": None}}
+# What an event has no longer once it is made, and older producers send still.
+OLDER: dict[str, dict[str, Any]] = {"TokensTimed": {"arrival_ns": (2**40,), "tokens_per_arrival": (2**40,)}}
 Way = tuple[str | int, ...]
 
 
@@ -72,7 +74,7 @@ def put(told: Any, way: Way, value: Any) -> Any:
 def sent(name: str) -> Iterator[tuple[Way, Any, Any, bytes]]:
     """An event of that name for each of its fields and each of the field's extremes: the way to it, its type, the extreme, the record."""
     event = EVENTS[name]
-    schema, told = fastavro.parse_schema(avro_schema(event)), filled(event).model_dump() | {"event_id": ""}
+    schema, told = fastavro.parse_schema(avro_schema(event)), filled(event).model_dump() | {"event_id": ""} | OLDER.get(name, {})
     for filling in (told, *([told | ALSO[name]] if name in ALSO else [])):
         for way, hint in leaves(event, ()):
             for extreme in extremes(hint, at(filling, way)):

@@ -6,6 +6,7 @@ be a value, or a refusal of ours; anything else is a crash, and printed with its
 
 import argparse
 import base64
+import copy
 import json
 import random
 import sys
@@ -13,13 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from infra.harness.definition_files import Files
 from infra.harness.definitions import checked
 from infra.marked_yaml import composed, plainly
+from infra.text_keys import kept_of
 from query_api.operations.parsing import validated
 from query_api.positions import position_of
-from query_api.producing.submitting import Submission
+from query_api.producing.submitting import Submission, requested
 from query_api.reading.paging import _read as cursor_of
 from query_api.wanted import BY_NAME
 from schemas.catalogue import EVENTS
@@ -54,6 +57,24 @@ metadata: {version: 1.0}
 """
 
 
+SOUND: dict[str, Any] = REQUEST | {"engine": {"name": "echo"}}
+# Fields that a request may have besides, and what any of its fields might be given.
+MORE = (
+    "suite", "limit", "limit_ratio", "deadline_us", "priority", "visibility", "judgements", "stopping", "adaptive", "vary", "slo",
+    "stop_rule", "credential_ref", "model_published", "model_licences", "metrics", "run_id", "no_truncation", "nothing_like_it",
+)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    None, True, False, 0, -1, 1, 2**63, -(2**63), 10**30, 0.0, -0.0, 1e308, 5e-324, 0.1, "", " ", "a", "x" * 10_000, "\x00", "\ud800",
+    "../..", "1e999", "1" * 5000, "{{ a }}", "{% for a in b %}", [], [[]], [None], [{}], ["a"] * 200, {}, {"": None},
+    {"a": {"a": {"a": []}}}, {"name": "gsm8k", "limit": -5}, [{"name": "gsm8k", "fewshot": 10**9}], {"s": -1, "usd_nano": 2**64},
+    {"profile": "trace"}, {"uri": "http://[::1"}, {"uri": "\ud800"},
+)  # fmt: skip
+KEY = json.dumps({
+    "key_id": "fb3d435851b285a9-1", "organisation": "acme", "made_us": 1, "master": "0123456789abcdef", "nonce": "00" * 12,
+    "wrapped": "ab" * 48, "wrapped_sha256": "", "forgotten_us": None, "by": "", "reason": "",
+}).encode()  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What takes bytes, valid ones, and the refusals that are ours."""
@@ -71,12 +92,28 @@ def targets() -> Iterator[Target]:
         payloads = tuple(base64.b64decode(row["payload"]) for row in json.loads(STORED.read_text()) if row["event"] == name)
         yield Target(f"codec, {name}", payloads, lambda raw, event=event: codec.decode(raw, event), (Undecodable,))  # type: ignore[misc]
     yield Target("request", (json.dumps(REQUEST).encode(),), lambda raw: validated(raw, Submission), (AssayError,))
+    yield Target("request, by its fields", (json.dumps(REQUEST).encode(),), _request, (AssayError,))
     yield Target("task file", (TASK,), _task, (AssayError,))
     yield Target("YAML", (YAML, json.dumps(REQUEST).encode()), _yaml, (AssayError,))
     page = base64.urlsafe_b64encode(json.dumps(["0123456789ab", "x", 1.5, 7]).encode()).rstrip(b"=")
     yield Target("cursor of a list", (page,), lambda raw: cursor_of(raw.decode(errors="replace")), (AssayError,))
+    yield Target("key of texts", (KEY,), kept_of, (ValueError, TypeError, RecursionError))
     live = b"2.1790000000000000.runs-0_7-3_12.scores-1_0"
     yield Target("cursor of the stream", (live,), lambda raw: position_of(raw.decode(errors="replace"), topics=BY_NAME), (AssayError,))
+
+
+def _request(raw: bytes) -> object:
+    """What comes of a request whose fields have other values: which, the bytes draw."""
+    draw, told = random.Random(raw), copy.deepcopy(SOUND)
+    for _ in range(draw.randint(1, 3)):
+        at: Any = told
+        while inner := [one for one in (at.values() if isinstance(at, dict) else at) if isinstance(one, dict | list) and one]:
+            if draw.random() < 0.4:
+                break
+            at = draw.choice(inner)
+        name = draw.choice([*(at if isinstance(at, dict) else range(len(at))), *(MORE if at is told else ())])
+        at[name] = copy.deepcopy(draw.choice(VALUES))
+    return requested(validated(json.dumps(told).encode(), Submission), organisation="o")
 
 
 def _task(raw: bytes) -> object:
@@ -132,8 +169,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     asked, every, broken = parser.parse_args(), list(targets()), 0
     for target in every:
-        began, found = time.perf_counter(), list(crashes(target, inputs=asked.inputs // len(every), seed=asked.seed))
-        print(f"{target.name:40} {asked.inputs // len(every):9,} inputs  {len(found):5} crashes  {time.perf_counter() - began:6.1f} s")
+        inputs, began = asked.inputs // len(every), time.perf_counter()
+        found = list(crashes(target, inputs=inputs, seed=asked.seed))
+        took_s = time.perf_counter() - began
+        print(f"{target.name:40} {inputs:9,} inputs  {len(found):5} crashes  {took_s:6.1f} s  {inputs / took_s:9,.0f} a second", flush=True)
         for raw, error in found[:3]:
             print(f"    {error!r:.300}\n    {base64.b64encode(raw).decode()[:400]}")
         broken += len(found)

@@ -8,7 +8,7 @@ from tempfile import gettempdir
 from types import SimpleNamespace
 from typing import Any, Final
 
-from infra.kafka import Ends, Place, Record
+from infra.kafka import Ends, Outgoing, Place, Record
 from infra.kafka.decoding import Guard
 from infra.kafka.letters import letter_for
 from infra.kafka.reading import Wanted
@@ -62,6 +62,14 @@ class InMemory:
     async def publish_all(self, events: Sequence[Event]) -> list[Place]:
         """Writes events in their order."""
         return [self.write(event).place for event in events]
+
+    def outgoing(self, event: Event) -> Outgoing:
+        """The event as it is written."""
+        return Outgoing(topic_of(event).name, CODEC.encode(event), event.partition_key())
+
+    async def send(self, records: Sequence[Outgoing]) -> list[Place]:
+        """Writes what was made so, in its order."""
+        return [self.write(CODEC.decode(one.payload, BY_NAME[one.topic].event)).place for one in records]
 
     def count(self) -> int:
         """How many records it has."""

@@ -48,9 +48,10 @@ def plan(model: str, tasks: Sequence[PlannedTask], **told: Any) -> Plan:
         "chat": Chat(),
         "model": ModelRef(uri=model),
         "chat_template_sha": "",
+        "suite": None,
     } | told
     return Plan(
-        submitter="test", model_sha=f"sha of {model}", tokenizer_sha="", suite=None, tasks=tuple(tasks), licences=(),
+        submitter="test", model_sha=f"sha of {model}", tokenizer_sha="", tasks=tuple(tasks), licences=(),
         skipped=(), estimate=Estimate(), jobs=1, **given,
     )  # fmt: skip
 

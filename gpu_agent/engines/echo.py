@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Loaded
 from infra.text_files import text_of
@@ -49,11 +50,12 @@ class Echo:
     def answer(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
         """Answers in order."""
         for request in requests:
+            began_ns = time.perf_counter_ns()
             time.sleep(self._delay_s)
             if self._fail and self._answered >= self._fail_after:
                 self._break()
             self._answered += 1
-            yield self._one(request)
+            yield replace(self._one(request), began_ns=began_ns)
 
     def _break(self) -> None:
         if self._fail == "crash":

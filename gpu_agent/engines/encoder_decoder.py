@@ -5,6 +5,7 @@ none; of a text without a context, and of the windows of a whole text, the encod
 said after it. Source: lm-eval 0.4.13, models/huggingface.py (_loglikelihood_tokens, generate_until).
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -69,6 +70,7 @@ class PairLikelihoods:
 
     def _said(self, states: torch.Tensor, targets: Sequence[Tokens]) -> list[Likelihood]:
         """The likelihood of each row's targets after its states, of shape [rows, tokens, width]."""
+        began_ns = time.perf_counter_ns()
         longest = max(map(len, targets))
         before = torch.zeros(len(targets), longest, dtype=torch.long, device=self._device)  # what fills it up stands behind all that counts
         for row, one in enumerate(targets):
@@ -77,7 +79,7 @@ class PairLikelihoods:
         read = BaseModelOutput(last_hidden_state=states)
         logits = self._model(encoder_outputs=read, attention_mask=seen, decoder_input_ids=before, use_cache=False).logits
         places = [list(range(row * longest, row * longest + len(one))) for row, one in enumerate(targets)]
-        return likelihoods_of(logits.flatten(0, 1), places, targets)
+        return likelihoods_of(logits.flatten(0, 1), places, targets, began_ns=began_ns)
 
     def _before(self, targets: Tokens) -> torch.Tensor:
         """What stands before each target: the others, behind what the model begins with, which some families find in the targets."""

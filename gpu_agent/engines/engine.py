@@ -44,6 +44,8 @@ class EngineAnswer:
     """The answer to the request of that index and draw; log-likelihoods in nats, token_logprobs as float32 bytes.
 
     `error`: why there is none. `truncated_tokens` of the request were left out, because the model's window is too short for them.
+    `began_ns`: when the engine began to compute it, with all that it computed together; `first_ns`: when its first token was there; None
+    where the engine cannot say. `ended_ns`: when it was told. All are this process's `perf_counter_ns`.
     """
 
     index: int
@@ -59,6 +61,9 @@ class EngineAnswer:
     reasoning_tokens: int | None = None
     truncated_tokens: int = 0
     error: str | None = None
+    began_ns: int | None = field(default=None, compare=False)
+    first_ns: int | None = field(default=None, compare=False)
+    ended_ns: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

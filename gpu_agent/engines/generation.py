@@ -134,13 +134,15 @@ class Texts:
                 yield Halved(self._budget.text)
 
     def _together(self, waiting: list[Text[Dice]], roots: Roots) -> Iterator[Text[Dice]]:
-        """The texts as they end. Free slots are filled again as soon as a quarter of them is free."""
+        """The texts as they end. Free slots are filled again, all of them, as soon as a quarter of them is free."""
         prompts = [text.prompt.tokens for text in waiting]
         base, root = roots.of(prompts, most=min(map(len, prompts)) - 1)
-        slots, under_way = self._slots(waiting, base, root), list[Text[Dice]]()
+        slots, under_way, filling = self._slots(waiting, base, root), list[Text[Dice]](), False
         while waiting or under_way:
-            if waiting and (slots.count - len(under_way)) * 4 >= slots.count:
-                begun, waiting = self._next(waiting, free=slots.count - len(under_way))
+            free = slots.count - len(under_way)
+            filling = bool(waiting) and free >= (1 if filling else slots.count / 4)
+            if filling:
+                begun, waiting = self._next(waiting, free=free, base=base)
                 logits = self._prefill(begun, slots)
                 first, under_way = len(under_way), under_way + begun
             else:
@@ -165,11 +167,11 @@ class Texts:
         fit = most // max(1, places * self._bytes_per_place)
         return Slots(max(1, min(len(waiting), fit, self._budget.tokens // TOKENS_PER_SLOT)), places, base, root)
 
-    def _next(self, waiting: list[Text[Dice]], *, free: int) -> tuple[list[Text[Dice]], list[Text[Dice]]]:
-        """The next prompts to go through the model at once: no more than slots are free and the budget bears; and the rest."""
+    def _next(self, waiting: list[Text[Dice]], *, free: int, base: int) -> tuple[list[Text[Dice]], list[Text[Dice]]]:
+        """The next prompts to go through the model at once: as many as slots are free and the budget bears; and the rest."""
         count, tokens = 0, 0
         for text in waiting[:free]:
-            tokens += len(text.prompt.tokens)
+            tokens += len(text.prompt.tokens) - base
             if count and tokens > self._budget.tokens:
                 break
             count += 1
@@ -177,6 +179,8 @@ class Texts:
 
     def _prefill(self, begun: Sequence[Text[Dice]], slots: Slots) -> torch.Tensor:
         """Logits behind each prompt, whose keys and values have gone to the next free slots."""
+        for text in begun:
+            text.written.moments.begin()
         pack = pack_of([_chain(text.prompt.tokens, root=slots.base) for text in begun], device=self._device)
         pack.root, pack.keep = slots.root, True
         lengths = [len(text.prompt.tokens) - slots.base for text in begun]

@@ -4,6 +4,7 @@ Models that attend otherwise (state spaces, position biases, code of their own) 
 is a model's is tried when it is loaded: both must say the same of a small tree.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
 from typing import Any
@@ -117,6 +118,7 @@ class Likelihoods:
 
     def _scored(self, together: Sequence[Row], asked: Sequence[Wanted], root: KeyValues) -> list[Likelihood]:
         """Likelihoods of all that a pack of rows holds, from one forward."""
+        began_ns = time.perf_counter_ns()
         pack = pack_of(together, device=self._device)
         pack.root = root
         start, row_of = 0, dict[Tokens, tuple[int, Row]]()
@@ -127,14 +129,16 @@ class Likelihoods:
         kept = sorted({place for several in places for place in several})
         number = {place: n for n, place in enumerate(kept)}
         logits = forward(self._model, pack, keep=torch.tensor(kept, dtype=torch.long, device=self._device))
-        return likelihoods_of(logits, [[number[place] for place in several] for several in places], [one.targets for one in asked])
+        return likelihoods_of(logits, [[number[place] for place in several] for several in places], [one.targets for one in asked],
+                              began_ns=began_ns)  # fmt: skip
 
     def _alone(self, one: Wanted) -> Likelihood:
+        began_ns = time.perf_counter_ns()
         tokens = torch.tensor([one.tokens], device=self._device)
         count = len(one.targets)
         logits = self._model(tokens, **keeping(self._model, count)).logits[0]
         logits = logits[len(logits) - count :]
-        return likelihoods_of(logits, [list(range(count))], [one.targets])[0]
+        return likelihoods_of(logits, [list(range(count))], [one.targets], began_ns=began_ns)[0]
 
 
 def _bounded(packed: Iterable[list[Row]], targets: Mapping[Tokens, int], *, most: int) -> Iterator[list[Row]]:
@@ -155,7 +159,7 @@ def _places(start: int, row: Row, *, one: Wanted) -> list[int]:
     return [start + place for place in row.places(one.tokens, last=len(one.targets))]
 
 
-def likelihoods_of(logits: torch.Tensor, places: Sequence[Sequence[int]], targets: Sequence[Tokens]) -> list[Likelihood]:
+def likelihoods_of(logits: torch.Tensor, places: Sequence[Sequence[int]], targets: Sequence[Tokens], *, began_ns: int) -> list[Likelihood]:
     """Each sequence's likelihood from its places among the logits, [places, vocabulary]. Raises: Permanent where these are no numbers."""
     overflow.check(logits, dtype=logits.dtype)
     at = torch.tensor([place for several in places for place in several], dtype=torch.long, device=logits.device)
@@ -168,6 +172,6 @@ def likelihoods_of(logits: torch.Tensor, places: Sequence[Sequence[int]], target
     found, begin = [], 0
     for several in targets:
         own, end = every[begin : begin + len(several)], begin + len(several)
-        found.append(Likelihood(float(own.sum()), all(likeliest[begin:end]), own.float().numpy().astype("<f4").tobytes()))
+        found.append(Likelihood(float(own.sum()), all(likeliest[begin:end]), own.float().numpy().astype("<f4").tobytes(), began_ns))
         begin = end
     return found

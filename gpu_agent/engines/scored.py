@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest, Halved
 from gpu_agent.engines.prefix_tree import Tokens
@@ -28,11 +28,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Log-likelihood in nats, whether each token is the likeliest, and each token's own as float32 bytes."""
+    """Log-likelihood in nats, whether each token is the likeliest, and each token's own as float32 bytes.
+
+    `began_ns`: when the model began with it, and with all that it read together; None where the engine cannot say.
+    """
 
     total: float
     greedy: bool
     tokens: bytes
+    began_ns: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +103,18 @@ def _wanted(requests: Sequence[EngineRequest], reading: Reading) -> list[list[Wa
 def _answer(request: EngineRequest, parts: Sequence[Wanted], found: Sequence[Likelihood]) -> EngineAnswer:
     """The answer; a text's windows add up, and only a pair's own tokens are told one by one. One cut off itself has no likelihood."""
     total, greedy = math.fsum(one.total for one in found), all(one.greedy for one in found)
+    began_ns = min((one.began_ns for one in found if one.began_ns is not None), default=None)
     if request.request_type != "loglikelihood":
         prompt_tokens = sum(len(part.targets) for part in parts)
-        return EngineAnswer(request.index, request.draw, "none", prompt_tokens, loglikelihood=total, is_greedy=greedy)
+        return EngineAnswer(request.index, request.draw, "none", prompt_tokens, loglikelihood=total, is_greedy=greedy, began_ns=began_ns)
     part = parts[0]
     if part.lost:
         return EngineAnswer(
             request.index, request.draw, "truncated", part.asked, truncated_tokens=part.truncated,
             error=f"the answer to be scored has {len(part.targets) + part.lost} tokens, and the model's window {len(part.targets)}: its "
-            "likelihood is not known; take a model with a longer window",
+            "likelihood is not known; take a model with a longer window", began_ns=began_ns,
         )  # fmt: skip
     return EngineAnswer(
         request.index, request.draw, "truncated" if part.truncated else "none", part.asked, loglikelihood=total,
-        is_greedy=greedy, token_logprobs=found[0].tokens, truncated_tokens=part.truncated,
+        is_greedy=greedy, token_logprobs=found[0].tokens, truncated_tokens=part.truncated, began_ns=began_ns,
     )  # fmt: skip

@@ -33,6 +33,7 @@ class Searched:
         # What a decoder writes begins behind the prompt; behind a token of its own, where an encoder has read the prompt.
         begin = 1 if self._apart else given.shape[1]
         writing = _Writing(prompts, self._tokenizer, self._stops, begin=begin)
+        writing.begin()
 
         def forced(input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             overflow.check(scores, dtype=self._model.dtype)
@@ -58,11 +59,17 @@ class _Writing:
         self._texts = [Written(Thought(prompt.thinking, tokenizer)) for prompt in prompts]
         self._lengths: list[int | None] = [None] * len(prompts)
 
+    def begin(self) -> None:
+        """Now all of them go into the model."""
+        for text in self._texts:
+            text.moments.begin()
+
     def ended(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
         """Which of the rows have ended. Of several beams the first one's stop text ends them all, for good: so lm-eval has it
         (MultiTokenEOSCriteria)."""
         each = len(input_ids) // len(self._texts)
         for number, text in enumerate(self._texts):
+            text.moments.come()
             if self._lengths[number] is not None:
                 continue
             first, thought = input_ids[number * each, self._begin :].tolist(), text.thought

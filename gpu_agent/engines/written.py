@@ -1,5 +1,6 @@
 """Texts that a model is to write: the prompt of each, the text as it grows, and the answer that comes of it. No library of models here."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
@@ -37,12 +38,29 @@ class Prompt:
         return bool(self.told.rest.get("do_sample"))
 
 
+@dataclass(slots=True)
+class Moments:
+    """When a text's prompt went into the model, and when its first token was there; None: not yet."""
+
+    began_ns: int | None = None
+    first_ns: int | None = None
+
+    def begin(self) -> None:
+        """Now its prompt goes in, if it has not yet."""
+        self.began_ns = self.began_ns or time.perf_counter_ns()
+
+    def come(self) -> None:
+        """Now a token is there."""
+        self.first_ns = self.first_ns or time.perf_counter_ns()
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """New tokens, and where their thinking ends."""
+    """New tokens, where their thinking ends, and when they came."""
 
     thought: Thought
     tokens: list[int] = field(default_factory=list)
+    moments: Moments = field(default_factory=Moments, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +75,7 @@ class Text(Generic[D]):
     def write(self, token: int) -> None:
         """Goes on by the token that was chosen, or by the one that must come."""
         tokens, thought = self.written.tokens, self.written.thought
+        self.written.moments.come()
         forced = thought.forced(len(tokens))
         tokens.append(token if forced is None else forced)
         thought.see(tokens)
@@ -93,7 +112,7 @@ def answer_of(request: EngineRequest, prompt: Prompt, written: Written, *, own: 
         request.index, request.draw, reason if parts.answer is not None else "thinking", len(prompt.tokens),
         output=cut(parts.answer, prompt.told.until) if parts.answer is not None else None, reasoning=parts.reasoning,
         output_tokens=len(written.tokens), reasoning_tokens=parts.reasoning_tokens,
-        truncated_tokens=own - len(prompt.tokens), error=parts.error,
+        truncated_tokens=own - len(prompt.tokens), error=parts.error, began_ns=written.moments.began_ns, first_ns=written.moments.first_ns,
     )  # fmt: skip
 
 

@@ -4,14 +4,18 @@ A token's arrival is that of the bytes which made its chunk whole. Chunks withou
 How many tokens there were is counted by the server's usage, else by the model's tokenizer where that is here; never by chunks. Where chunks
 hold several, or halves, the tokens are apportioned to them by their texts' lengths in bytes, and it is said so.
 
+Of an answer that comes whole, not as a stream, nobody knows when its tokens came but that all were there at its end.
+
 Source: OpenAI API reference, Completions and Chat, streaming; WHATWG HTML, section 9.2 (server-sent events). The channel of reasoning is
-`reasoning_content` in vLLM 0.32 and DeepSeek's interface, `reasoning` in OpenRouter's.
+`reasoning_content` in vLLM 0.32 and DeepSeek's interface, `reasoning` in OpenRouter's. Responses: responses.py.
 """
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from gpu_agent.workloads import responses
 
 Pieces = Sequence[tuple[int, bytes]]  # perf_counter_ns, bytes of the body
 Tokens = Callable[[str], int]
@@ -33,11 +37,15 @@ class Usage:
 
 @dataclass(slots=True)
 class Answer:
-    """An answer as it was read. `texts`: when each text came, and whether it was reasoning. `error`: what it tells instead of a text."""
+    """An answer as it was read. `texts`: when each text came, and whether it was reasoning. `error`: what it tells instead of a text.
+
+    `whole`: it came in one piece, not as a stream.
+    """
 
     texts: list[tuple[int, str, bool]] = field(default_factory=list)
     usage: Usage | None = None
     error: str | None = None
+    whole: bool = False
 
 
 def read_answer(pieces: Pieces, *, kind: str) -> Answer:
@@ -49,6 +57,7 @@ def read_answer(pieces: Pieces, *, kind: str) -> Answer:
                 if data != "[DONE]":
                     _take(answer, at_ns, json.loads(data))
         elif "json" in kind:
+            answer.whole = True
             _take(answer, pieces[-1][0] if pieces else 0, json.loads(b"".join(piece for _, piece in pieces)))
         else:
             answer.error = f"not-a-stream: the server answers {kind or 'without a content type'}; is the address right?"
@@ -78,6 +87,8 @@ def _events(pieces: Pieces) -> Iterator[tuple[int, str]]:
 
 
 def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
+    if responses.is_one(told):
+        return _take_response(answer, at_ns, told)
     if error := told.get("error"):
         message = error.get("message", error) if isinstance(error, dict) else error
         answer.error = f"error-in-200: {message}"[:LONGEST_QUOTE]
@@ -87,6 +98,15 @@ def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
         thought, text = texts_of(choice)
         answer.texts += [(at_ns, text, reasoning) for text, reasoning in ((thought, True), (text, False)) if text]
     if usage := told.get("usage"):
+        answer.usage = usage_of(usage)
+    return None
+
+
+def _take_response(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
+    if error := responses.failure(told):
+        answer.error = f"error-in-200: {error}"[:LONGEST_QUOTE]
+    answer.texts += [(at_ns, said, reasoning) for text, reasoning in responses.texts(told) if (said := _text(text))]
+    if usage := responses.usage(told):
         answer.usage = usage_of(usage)
 
 
@@ -134,7 +154,7 @@ def _tokens(told: object) -> int | None:
 def arrivals(answer: Answer, *, tokens_of: Tokens | None) -> tuple[list[tuple[int, int]], str, bool]:
     """When so many tokens came; what they are counted by (usage, tokenizer, none); whether they had to be apportioned.
 
-    Counted by nothing, there is no arrival at all: a chunk is no token.
+    Counted by nothing, there is no arrival at all: a chunk is no token. An answer that came whole arrived at once.
     """
     texts = answer.texts
     if answer.usage and answer.usage.output_tokens > 0:
@@ -143,6 +163,8 @@ def arrivals(answer: Answer, *, tokens_of: Tokens | None) -> tuple[list[tuple[in
         total, counted_by = tokens_of("".join(text for _, text, _ in texts)), "tokenizer"
     else:
         return [], "none", False
+    if answer.whole:
+        return [(texts[-1][0], total)] if texts and total else [], counted_by, False
     if total == len(texts):
         return [(at_ns, 1) for at_ns, _, _ in texts], counted_by, False
     shares = apportioned(total, [len(text.encode()) for _, text, _ in texts])

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
 from gpu_agent.workloads.asking import Place
 from gpu_agent.workloads.http1 import Malformed, Response
@@ -17,9 +18,17 @@ from gpu_agent.workloads.stamped import Stamped, connected
 from infra.addresses import Askable
 from streams.errors import Invalid
 
+P = TypeVar("P", bound=asyncio.Protocol)
 CONNECT_S = 30.0
 OURS = {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL}  # open files, ports: this machine's limits, not the server's
 STALE_NS = 10**9  # a server may close what lies idle for so long, while the next request is on its way
+
+
+class Carrier(Protocol):
+    """What a request is under way on."""
+
+    def drop(self, failure: str) -> None:
+        """Ends the request."""
 
 
 @dataclass(slots=True)
@@ -40,7 +49,7 @@ class Exchange:
     connect_ns: int | None = None
     tls_ns: int | None = None
     failure: str | None = None
-    connection: "Connection | None" = None
+    connection: "Carrier | None" = None
     bytes: int = 0
     ended: bool = False
 
@@ -49,6 +58,10 @@ class Exchange:
         if not self.ended:
             self.ended, self.failure, self.closed_ns = True, failure, self.closed_ns or time.perf_counter_ns()
             self.over(self)
+
+
+class Unreached(Exception):
+    """No connection was made: the failure of the request that it was for."""
 
 
 class Connection(asyncio.Protocol):
@@ -150,42 +163,18 @@ class Connections:
         task.add_done_callback(self._making.discard)
 
     async def _connect(self, exchange: Exchange) -> None:
-        loop, place, began = asyncio.get_running_loop(), self._place, time.perf_counter_ns()
         try:
-            async with asyncio.timeout(CONNECT_S):
-                stamped = await connected(place.host, place.port)
-                stamped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                transport, connection = await loop.create_connection(lambda: Connection(self, stamped), sock=stamped)
-                self._check(transport)
-                exchange.connect_ns = time.perf_counter_ns() - began
-                if self._context:
-                    secured = await loop.start_tls(transport, connection, self._context, server_hostname=place.host)
-                    assert secured is not None
-                    connection.connection_made(secured)
-                    exchange.tls_ns = time.perf_counter_ns() - began - exchange.connect_ns
-        except Invalid as error:
-            return exchange.end(f"refused: {error}")
-        except ssl.SSLError as error:
-            return exchange.end(f"tls: {error}")
-        except TimeoutError:
-            return exchange.end(f"timeout: no connection within {CONNECT_S:.0f} s")
-        except OSError as error:
-            return exchange.end(f"{'client-limit' if error.errno in OURS else 'connection'}: {type(error).__name__}: {error}")
+            connection, exchange.connect_ns, exchange.tls_ns = await opened(
+                self._place, lambda stamped: Connection(self, stamped), asks=self._asks, context=self._context
+            )
+        except Unreached as error:
+            return exchange.end(str(error))
         self._all.add(connection)
         if exchange.ended:
             self.keep(connection)
         else:
             connection.send(exchange)
         return None
-
-    def _check(self, transport: asyncio.BaseTransport) -> None:
-        """Raises: Invalid where what the name stands for is no address that is asked; nothing was sent to it then."""
-        try:
-            self._asks.check_reached(transport.get_extra_info("peername")[0], url=self._place.host)
-        except Invalid:
-            assert isinstance(transport, asyncio.Transport)
-            transport.abort()
-            raise
 
     def keep(self, connection: Connection) -> None:
         """It is free."""
@@ -205,3 +194,40 @@ class Connections:
         await asyncio.gather(*self._making, return_exceptions=True)
         for connection in list(self._all):
             connection.abort()
+
+
+async def opened(place: Place, make: Callable[[Stamped], P], *, asks: Askable, context: ssl.SSLContext | None) -> tuple[P, int, int | None]:
+    """A new connection to the place, and how long connecting and TLS took. Raises: Unreached."""
+    loop, began, tls_ns = asyncio.get_running_loop(), time.perf_counter_ns(), None
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            stamped = await connected(place.host, place.port)
+            stamped.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            transport, connection = await loop.create_connection(lambda: make(stamped), sock=stamped)
+            _check(transport, place, asks)
+            connect_ns = time.perf_counter_ns() - began
+            if context:
+                secured = await loop.start_tls(transport, connection, context, server_hostname=place.host)
+                assert secured is not None
+                connection.connection_made(secured)
+                tls_ns = time.perf_counter_ns() - began - connect_ns
+    except Invalid as error:
+        raise Unreached(f"refused: {error}") from error
+    except ssl.SSLError as error:
+        raise Unreached(f"tls: {error}") from error
+    except TimeoutError as error:
+        raise Unreached(f"timeout: no connection within {CONNECT_S:.0f} s") from error
+    except OSError as error:
+        kind = "client-limit" if error.errno in OURS else "connection"
+        raise Unreached(f"{kind}: {type(error).__name__}: {error}") from error
+    return connection, connect_ns, tls_ns
+
+
+def _check(transport: asyncio.BaseTransport, place: Place, asks: Askable) -> None:
+    """Raises: Invalid where what the name stands for is no address that is asked; nothing was sent to it then."""
+    try:
+        asks.check_reached(transport.get_extra_info("peername")[0], url=place.host)
+    except Invalid:
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+        raise

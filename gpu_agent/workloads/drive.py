@@ -37,34 +37,30 @@ def checked(requests: Generator[Timed, None, None]) -> Iterator[Timed]:
 
 def drive(workload: Workload, stream: Stream, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
     """Every request as it ends. `first`: the first one's number."""
-    warmup, steady = schedule(workload, seed=seed, first=first)
-    for planned in warmup:
-        timed = Timed(planned, scheduled_ns=time.perf_counter_ns())
-        timed.begun_ns = timed.sent_ns = timed.scheduled_ns
-        yield _run(timed, stream)
-    yield from _Load(workload, stream).run(steady)
+    (warmup, steady), places = schedule(workload, seed=seed, first=first), places_of(workload)
+    yield from _Phase(stream, places=places, deadline_s=None).run(iter(warmup))
+    yield from _Phase(stream, places=places, deadline_s=workload.duration_s if places else None).run(steady)
 
 
-class _Load:
-    """The steady phase: one thread that sends by the schedule, and one that answers."""
+class _Phase:
+    """The warm-up, or the steady phase: one thread that sends by the schedule, and one that answers."""
 
-    def __init__(self, workload: Workload, stream: Stream) -> None:
-        closed = places_of(workload)
-        self._closed = closed is not None
-        self._deadline_s = workload.duration_s if self._closed else None
+    def __init__(self, stream: Stream, *, places: int | None, deadline_s: float | None) -> None:
+        self._closed = places is not None
+        self._deadline_s = deadline_s
         self._stream = stream
         self._sent: queue.SimpleQueue[Timed | None] = queue.SimpleQueue()
         self._ended: queue.SimpleQueue[Timed] = queue.SimpleQueue()
-        self._places = threading.Semaphore(closed or 1)
+        self._places = threading.Semaphore(places or 1)
         self._in_flight = 0
         self._lock = threading.Lock()
         self._all_sent = threading.Event()
         self._total = 0
         self._failed: Exception | None = None
 
-    def run(self, steady: Iterator[Planned]) -> Iterator[Timed]:
+    def run(self, requests: Iterator[Planned]) -> Iterator[Timed]:
         """Every request as it ends. Raises: Permanent or Temporary, where the schedule fails."""
-        for work in (lambda: self._send(steady), self._work):
+        for work in (lambda: self._send(requests), self._work):
             threading.Thread(target=work, daemon=True).start()
         given = 0
         while not (self._all_sent.is_set() and given == self._total):
@@ -77,17 +73,17 @@ class _Load:
         if self._failed is not None:
             raise told_of(self._failed) from self._failed
 
-    def _send(self, steady: Iterator[Planned]) -> None:
+    def _send(self, requests: Iterator[Planned]) -> None:
         try:
-            self._send_all(steady)
+            self._send_all(requests)
         except Exception as error:  # noqa: BLE001  requests are drawn as they are sent, and a thread that ended would be waited for
             self._failed = error
         self._all_sent.set()
         self._sent.put(None)
 
-    def _send_all(self, steady: Iterator[Planned]) -> None:
+    def _send_all(self, requests: Iterator[Planned]) -> None:
         started = time.perf_counter_ns()
-        for planned in steady:
+        for planned in requests:
             if self._closed:
                 self._places.acquire()
             now = time.perf_counter_ns()

@@ -2,7 +2,9 @@
 
 All of it runs in one event loop on a thread of its own. Answers are read (answers.py) by the thread that asks for them, once they have
 ended, so that no reading stands between a byte and its stamp. What this machine cannot send, for want of files or ports, is said as
-dropped; nothing waits silently. The first request of all is a short one that is not measured: it finds out what the server takes.
+dropped; nothing waits silently. So is what would come while 10,000 answers wait to be read; how many wait is in every request. The first
+request of all is a short one that is not measured: it finds out what the server takes. The warm-up is sent in the load's own shape, and has
+ended before the steady phase begins.
 """
 
 import asyncio
@@ -17,24 +19,33 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from ssl import SSLContext
+from typing import TYPE_CHECKING
 
 from gpu_agent.workloads.answers import Tokens
-from gpu_agent.workloads.asking import EXTRAS, Message, Place, place_of, request_of, said
+from gpu_agent.workloads.asking import INTERFACES, Message, Place, place_of, request_of, said
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
 from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
+from gpu_agent.workloads.share import ALL, Share
 from gpu_agent.workloads.timed import Timed
 from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
 from infra.addresses import Askable
 from schemas.requests import Workload
 
+if TYPE_CHECKING:
+    from gpu_agent.workloads.http2 import Streams
+
 PATIENCE_S = 120.0
+LONGER = 5  # times as long is waited for an answer that comes whole: until its end nothing comes at all
 LOOK_EVERY_S = 0.25
 BYTES_A_TOKEN, BYTES_MORE = 4096, 65_536
 SWITCH_S = 5e-5  # how long the thread that reads answers may keep the one that stamps waiting
 OWN_TOO = Askable(own=True)
+MOST_UNREAD = 10_000  # answers that wait to be read; more are not asked for
+UNREAD_NS = 10_000_000  # how soon a closed load looks again whether they are fewer
+FULL = "client-limit: so many answers wait to be read here that no more are asked for"
 LISTS = 400, 404, 422  # what a server answers to a parameter that it does not take
 
 
@@ -54,17 +65,16 @@ class Target:
     asks: Askable = OWN_TOO
 
 
-def load(workload: Workload, target: Target, *, seed: int, first: int = 0) -> Generator[Timed, None, None]:
-    """Every request as it ends, read. `first`: the first one's number.
+def load(workload: Workload, target: Target, *, seed: int, first: int = 0, share: Share = ALL) -> Generator[Timed, None, None]:
+    """Every request as it ends, read. `first`: the first one's number; `share`: which of them are sent from here.
 
     Raises: Permanent or Temporary, where the server refuses a first request.
     """
     out: queue.SimpleQueue[Sent | Exception | None] = queue.SimpleQueue()
     stop = threading.Event()
+    under_way = _Load(workload, target, share.own(schedule(workload, seed=seed, first=first)), out, stop, seed=seed, share=share)
     with _stamping():
-        thread = threading.Thread(
-            target=_run, args=(_Load(workload, target, schedule(workload, seed=seed, first=first), out, stop, seed=seed), out), daemon=True
-        )
+        thread = threading.Thread(target=_run, args=(under_way, out), daemon=True)
         thread.start()
         try:
             while (sent := out.get()) is not None:
@@ -115,14 +125,17 @@ class _Load:
         stop: threading.Event,
         *,
         seed: int,
+        share: Share,
     ) -> None:
-        self._workload, self._seed = workload, seed
+        self._workload, self._seed, self._share = workload, seed, share
         self._place: Place = place_of(workload)
         self._target, self._out, self._stop = target, out, stop
+        self._patience_s = target.patience_s * (1 if workload.stream else LONGER)
         self._wording = wording_of(target.tokens_of)
         self._warmup, self._steady = planned
-        self._closed = places_of(workload)
-        self._deadline_s = workload.duration_s if self._closed else None
+        self._planned = self._steady
+        self._deadline_s: float | None = None
+        self._closed = share.places(places_of(workload))
         self._given_up: frozenset[str] = frozenset()
         self._under_way: dict[int, Sent] = {}
         self._chats: dict[int, list[Message]] = {}  # what was said in those that go on, by their numbers
@@ -136,17 +149,12 @@ class _Load:
         loop = asyncio.get_running_loop()
         self._timer = Timer(loop)
         self._health = Health(self._timer)
-        self._connections = Connections(self._place, asks=self._target.asks, context=self._target.context)
+        self._connections = self._connecting()
         looking = loop.create_task(self._look())
         try:
             await self._find_out()
-            for planned in self._warmup:
-                await self._alone(planned)
-            self._began_ns = time.perf_counter_ns()
-            self._prepare()
-            for _ in range(self._closed or 1):
-                self._go_on()
-            await self._done.wait()
+            await self._send_all(iter(self._warmup), deadline_s=None)
+            await self._send_all(self._steady, deadline_s=self._workload.duration_s if self._closed else None)
         finally:
             self._health.stop()
             looking.cancel()
@@ -154,11 +162,35 @@ class _Load:
             await self._connections.close()
             self._timer.close()
 
+    def _connecting(self) -> "Connections | Streams":
+        asks, context = self._target.asks, self._target.context
+        if self._workload.http != "2":
+            return Connections(self._place, asks=asks, context=context)
+        from gpu_agent.workloads.http2 import Streams  # its package is for these loads alone
+
+        return Streams(self._place, asks=asks, context=context, most=self._workload.streams)
+
+    async def _send_all(self, planned: Iterator[Planned], *, deadline_s: float | None) -> None:
+        """Sends the requests of a phase in the load's shape, none of them later than `deadline_s`; returns when all have ended."""
+        self._planned, self._deadline_s, self._all_sent = planned, deadline_s, False
+        self._done.clear()
+        self._prepare()
+        await self._begin()
+        for _ in range(1 if self._closed is None else self._closed):
+            self._go_on()
+        await self._done.wait()
+
+    async def _begin(self) -> None:
+        """Begins a phase: now, or when all processes that share the load may."""
+        began_ns = self._share.begin() if self._share.of == 1 else await asyncio.to_thread(self._share.begin)
+        await asyncio.sleep(max(0, began_ns - time.perf_counter_ns()) / 1e9)
+        self._began_ns = began_ns
+
     async def _find_out(self) -> None:
-        """Asks for one token, with ever fewer of the extras while the server does not take them."""
-        probe = Planned(-1, "warmup", None, 1, 1, 0)
-        for number in range(len(EXTRAS) + 1):
-            self._given_up = frozenset(name for name, _ in EXTRAS[:number])
+        """Asks for as few tokens as may be, with ever fewer of the extras while the server does not take them."""
+        probe, extras = Planned(-1, "warmup", None, 1, INTERFACES[self._place.api].least_tokens, 0), list(self._place.extras)
+        for number in range(len(extras) + 1):
+            self._given_up = frozenset(extras[:number])
             exchange = await self._asked(self._request(probe), most_bytes=_most_bytes(probe))
             if exchange.failure or exchange.response.status not in LISTS:
                 break
@@ -171,17 +203,11 @@ class _Load:
         exchange.last_ns = time.perf_counter_ns()
         self._connections.send(exchange)
         try:
-            async with asyncio.timeout(self._target.patience_s):
+            async with asyncio.timeout(self._patience_s):
                 await ended
         except TimeoutError:
             self._no_patience(exchange)
         return exchange
-
-    async def _alone(self, planned: Planned) -> None:
-        """A request of the warm-up: one after the other."""
-        now_ns = time.perf_counter_ns()
-        exchange = await self._asked(self._request(planned), most_bytes=_most_bytes(planned))
-        self._out.put(Sent(planned, now_ns, now_ns, 1, exchange, self._health.lag_ns(), self._health.cpu_ratio()))
 
     def _request(self, planned: Planned, before: Sequence[Message] = ()) -> bytes:
         target = self._target
@@ -192,7 +218,7 @@ class _Load:
 
     def _prepare(self) -> None:
         """The next request's bytes, before its time has come."""
-        planned = next(self._steady, None)
+        planned = next(self._planned, None)
         self._next = (planned, self._request(planned)) if planned else None
 
     def _go_on(self) -> None:
@@ -204,7 +230,9 @@ class _Load:
             self._finish()
             return
         planned, request = self._next
-        if planned.at_s is None:
+        if planned.at_s is None and self._out.qsize() >= MOST_UNREAD:
+            self._timer.at(time.perf_counter_ns() + UNREAD_NS, self._go_on)
+        elif planned.at_s is None:
             self._send(planned, request, due_ns=time.perf_counter_ns())
             self._prepare()
         else:
@@ -219,14 +247,18 @@ class _Load:
     def _send(self, planned: Planned, request: bytes, *, due_ns: int) -> None:
         exchange = Exchange(request, _most_bytes(planned), lambda _: self._ended(planned.index))
         exchange.last_ns = begun_ns = time.perf_counter_ns()
-        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, len(self._under_way) + 1, exchange)
+        self._under_way[planned.index] = Sent(planned, due_ns, begun_ns, self._share.under_way(len(self._under_way) + 1), exchange)
+        if self._out.qsize() >= MOST_UNREAD:
+            asyncio.get_running_loop().call_soon(exchange.end, FULL)
+            return
         self._connections.send(exchange)
         if planned.cancel_after_s is not None:
             self._timer.at(begun_ns + round(planned.cancel_after_s * 1e9), lambda: _give_up(exchange, CANCELLED))
 
     def _ended(self, index: int) -> None:
         sent = self._under_way.pop(index)
-        sent.loop_lag_ns, sent.cpu_ratio = self._health.lag_ns(), self._health.cpu_ratio()
+        self._share.under_way(len(self._under_way))
+        sent.loop_lag_ns, sent.cpu_ratio, sent.unread = self._health.lag_ns(), self._health.cpu_ratio(), self._out.qsize()
         self._out.put(sent)
         # Not from within the connection's own call: it is still on its way to be free.
         loop = asyncio.get_running_loop()
@@ -266,7 +298,7 @@ class _Load:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = time.perf_counter_ns()
             for sent in list(self._under_way.values()):
-                if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._target.patience_s * 1e9:
+                if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._patience_s * 1e9:
                     self._no_patience(sent.exchange)
             if self._stop.is_set():
                 self._all_sent = True
@@ -274,7 +306,7 @@ class _Load:
                 self._finish()
 
     def _no_patience(self, exchange: Exchange) -> None:
-        _give_up(exchange, f"timeout: nothing came for {self._target.patience_s:.0f} s")
+        _give_up(exchange, f"timeout: nothing came for {self._patience_s:.0f} s")
 
 
 def _give_up(exchange: Exchange, failure: str) -> None:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from gpu_agent.workloads.answers import Answer, Tokens, arrivals, read_answer
-from gpu_agent.workloads.asking import key_in
+from gpu_agent.workloads.asking import key_in, prompts_in
 from gpu_agent.workloads.connections import Exchange
 from gpu_agent.workloads.schedule import Planned
 from gpu_agent.workloads.timed import Timed
@@ -29,6 +29,7 @@ class Sent:
     exchange: Exchange
     loop_lag_ns: int = 0
     cpu_ratio: float | None = None
+    unread: int = 0
 
 
 def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
@@ -37,12 +38,15 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     timed = Timed(
         sent.planned, sent.scheduled_ns, sent.begun_ns, exchange.sent_ns or exchange.closed_ns, ended_ns=exchange.closed_ns,
         connect_ns=exchange.connect_ns, tls_ns=exchange.tls_ns, in_flight=sent.in_flight,
-        http_status=exchange.response.status or None, loop_lag_ns=sent.loop_lag_ns, cpu_ratio=sent.cpu_ratio, counted_by="none",
+        http_status=exchange.response.status or None, loop_lag_ns=sent.loop_lag_ns, cpu_ratio=sent.cpu_ratio, unread=sent.unread,
+        counted_by="none",
     )  # fmt: skip
     answer = Answer()
     if exchange.response.status == 200:
         answer = read_answer(exchange.pieces, kind=exchange.response.headers.get("content-type", ""))
         _tokens(timed, answer, tokens_of=tokens_of)
+        if tokens_of and answer.usage:
+            _beside(timed, answer, sent, tokens_of)
     error = refused(exchange, answer)
     timed.cancelled = exchange.failure == CANCELLED
     if error and not timed.cancelled:
@@ -63,8 +67,17 @@ def _tokens(timed: Timed, answer: Answer, *, tokens_of: Tokens | None) -> None:
         timed.reasoning_tokens = answer.usage.reasoning_tokens
     timed.arrivals, timed.counted_by, timed.apportioned = arrivals(answer, tokens_of=tokens_of)
     timed.output_tokens = sum(count for _, count in timed.arrivals)
-    timed.first_token_ns, timed.last_token_ns = (answer.texts[0][0], answer.texts[-1][0]) if answer.texts else (None, None)
-    timed.first_answer_ns = next((at_ns for at_ns, _, reasoning in answer.texts if not reasoning), None)
+    timed.last_token_ns = answer.texts[-1][0] if answer.texts else None
+    if answer.texts and not answer.whole:
+        timed.first_token_ns = answer.texts[0][0]
+        timed.first_answer_ns = next((at_ns for at_ns, _, reasoning in answer.texts if not reasoning), None)
+
+
+def _beside(timed: Timed, answer: Answer, sent: Sent, tokens_of: Tokens) -> None:
+    """Counts what the server counted too, by the texts: channel by channel, for one's text is not the other's beginning."""
+    thought, said = (tokens_of("".join(text for _, text, reasoning in answer.texts if reasoning is one)) for one in (True, False))
+    timed.text_tokens, timed.text_reasoning_tokens = thought + said, thought
+    timed.text_prompt_tokens = sum(map(tokens_of, prompts_in(sent.exchange.request)))
 
 
 def refused(exchange: Exchange, answer: Answer | None = None) -> AssayError | None:

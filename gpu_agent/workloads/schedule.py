@@ -1,8 +1,9 @@
 """When each request of a workload is to be sent, and what it is: fixed before the start, and the same for the same seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import repeat
+from functools import lru_cache
+from itertools import islice, repeat
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,8 @@ from streams.speed.traces import BLOCK_TOKENS
 from streams.speed.workloads import most_requests
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
-PREFIX, CANCEL = 1, 2  # tell a request's draws from each other, and from that of its words
+MOST_WARMUP_S = 30.0
+PREFIX, CANCEL, PROMPTS = 1, 2, 3  # tell a request's draws from each other, and from that of its words
 Shared = tuple[tuple[int, int], ...]
 
 
@@ -39,8 +41,8 @@ class Planned:
     """A request to send. `at_s`: seconds after the start of its phase; None: as soon as a place is free.
 
     `shared`: what its prompt begins with, piece by piece, each a name and so many tokens: where the names are the same, so are the texts.
-    `text`: the whole prompt, where it is given. `cancel_after_s`: when the client gives it up; None: never. `turn`: of the `turns` of a
-    chat, whose requests are numbered one behind the other.
+    `text`: the whole prompt, where it is given; `prompt`: which of a data set's it is. `cancel_after_s`: when the client
+    gives it up; None: never. `turn`: of the `turns` of a chat, whose requests are numbered one behind the other.
     """
 
     index: int
@@ -54,6 +56,7 @@ class Planned:
     cancel_after_s: float | None = None
     turn: int = 0
     turns: int = 1
+    prompt: int | None = None
 
     @property
     def session(self) -> int | None:
@@ -69,9 +72,17 @@ def schedule(workload: Workload, *, seed: int, first: int = 0) -> Schedule:
 
     Raises: Invalid for a profile that is not there.
     """
-    steady_from = first + workload.warmup_requests
-    warmup = [_planned(workload, index, seed=seed, phase="warmup") for index in range(first, steady_from)]
-    return warmup, _steady(workload, seed=seed, first=steady_from)
+    return list(_warmup(workload, seed=seed, first=first)), _steady(workload, seed=seed, first=first + workload.warmup_requests)
+
+
+def _warmup(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
+    """Requests in the load's own shape, faster where they would take longer than a warm-up may; a trace's texts are not sent ahead."""
+    offered = list(islice(_offered(workload, seed=seed + first), workload.warmup_requests))
+    faster = max(1.0, (offered[-1][0] or 0.0) / MOST_WARMUP_S) if offered else 1.0
+    for index, (at_s, traced) in enumerate(offered, start=first):
+        due_s = None if at_s is None else at_s / faster
+        one = _planned(workload, index, seed=seed, phase="warmup", at_s=due_s, traced=traced)
+        yield replace(one, shared=(), text=None) if traced else one
 
 
 def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
@@ -110,10 +121,28 @@ def _planned(
     own = seed + index
     gives_up = phase == "steady" and np.random.default_rng([own, CANCEL]).random() < workload.cancel_ratio
     cancel_after_s = workload.cancel_after_s if gives_up else None
+    if workload.prompts:
+        which = drawn(len(workload.prompts), index, seed=seed)
+        one = Planned(
+            index, phase, at_s, workload.input_tokens, workload.output_tokens, own, (), workload.prompts[which].text, cancel_after_s
+        )
+        return replace(one, prompt=which)
     if traced is None:
         common = prefix(workload, seed=own)
         return Planned(index, phase, at_s, workload.input_tokens, workload.output_tokens, own, common, None, cancel_after_s)
     return Planned(index, phase, at_s, traced.input_tokens, traced.output_tokens, own, blocks(traced), traced.text, cancel_after_s)
+
+
+def drawn(count: int, index: int, *, seed: int) -> int:
+    """Which of a data set's so many prompts that request has: shuffled by the seed, and anew when all were sent."""
+    pass_, place = divmod(index, count)
+    return int(_order(seed, count, pass_)[place])
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, count: int, pass_: int) -> Sequence[int]:
+    order: list[int] = np.random.default_rng([seed, PROMPTS, pass_]).permutation(count).tolist()
+    return order
 
 
 def prefix(workload: Workload, *, seed: int) -> Shared:

@@ -11,8 +11,10 @@ class Timed:
 
     `scheduled_ns` is when it should have been sent, `begun_ns` when the client turned to it, `sent_ns` when its bytes went, behind a
     connection that may have had to be made first. `queued_ns`: how long it then waited for an engine of our own, where one answers.
-    `arrivals`: when so many tokens came; `ended_ns`: when no more could come. `counted_by`: what its tokens are counted by: engine, usage,
-    tokenizer or none.
+    `arrivals`: when so many tokens came; `ended_ns`: when no more could come. Of an answer that came whole, not as a stream, there is one
+    arrival, its end, and the moments of its first tokens are None. `counted_by`: what its tokens are counted by: engine, usage,
+    tokenizer or none. `text_tokens`: how many the answer's texts have by the tokenizer, of which `text_reasoning_tokens` are reasoning, and
+    `text_prompt_tokens` how many the prompt has; None without one.
     """
 
     planned: Planned
@@ -37,7 +39,11 @@ class Timed:
     reasoning_tokens: int | None = None
     counted_by: str = "engine"
     apportioned: bool = False
+    text_tokens: int | None = None
+    text_reasoning_tokens: int | None = None
+    text_prompt_tokens: int | None = None
     loop_lag_ns: int | None = None
     cpu_ratio: float | None = None
+    unread: int | None = None
     dropped: bool = False
     cancelled: bool = False

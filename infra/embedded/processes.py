@@ -36,9 +36,10 @@ class Process:
 
     def ready(self, settings: Settings, *, metrics: str) -> bool:
         """It answers at its address; one without is ready when it says so at the address of its metrics."""
-        host, port = endpoint(str(getattr(settings, self.address)) if self.address else metrics)
+        address = str(getattr(settings, self.address)) if self.address else metrics
+        host, port = endpoint(address)
         path = self.path if self.address else "/readyz"
-        if path is None:
+        if path is None or address.startswith("https:"):  # its certificate names another host than this
             return _accepts(host, port)
         try:
             return httpx.get(f"http://{host}:{port}{path}", timeout=2).is_success
@@ -65,16 +66,23 @@ def _accepts(host: str, port: int) -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
+STORES = ("broker", "registry", "clickhouse")
+PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")
 # Secrets that are told to some processes alone: the supervisor passes them on. An API key is nobody's here but the command line's; a master
 # key is of those who read texts, or write what people or models wrote.
 TEXTS = ("query_api", "agents.plan", "agents.score", "agents.code", "agents.settle", "agents.seal", "gpu_agent", "supervisor")
+LOGGING = (
+    "registry",
+    *(f"agents.{name}" for name in (*PROCESSORS, "project")),
+    "gpu_agent",
+    "query_api",
+    "supervisor",
+)  # who asks the registry
 SECRETS = {
     "seal_key": ("agents.seal", "supervisor"), "session_secret": ("query_api", "supervisor"), "api_key": (),
     "oidc_client_secret": ("query_api", "supervisor"), "clickhouse_password": ("agents.project", "query_api", "supervisor"),
-    "master_key": TEXTS,
+    "reader_key": ("query_api", "supervisor"), "master_key": TEXTS, "registry_password": LOGGING,
 }  # fmt: skip
-STORES = ("broker", "registry", "clickhouse")
-PROCESSORS = ("plan", "dispatch", "score", "code", "settle", "rank", "cost", "seal")
 
 
 def stack(agents: int = 1) -> tuple[Process, ...]:
@@ -82,7 +90,7 @@ def stack(agents: int = 1) -> tuple[Process, ...]:
     own = ("broker", "registry")
     return (
         Process("broker", ("infra.embedded.broker",), address="kafka"),
-        Process("registry", ("infra.embedded.registry",), address="registry", path="/subjects"),
+        Process("registry", ("infra.embedded.registry",), address="registry", path="/"),
         Process("clickhouse", ("infra.embedded.clickhouse",), address="clickhouse", path="/ping", threads=2),
         Process("query_api", ("query_api",), needs=STORES, address="api", path="/readyz"),
         *(Process(f"agents.{name}", ("agents", name), needs=own) for name in PROCESSORS),

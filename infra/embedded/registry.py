@@ -1,10 +1,13 @@
 """`python -m infra.embedded.registry`: the committed schemas over the REST interface that registries have.
 
 It keeps no state: ids are those of schemas/avsc. A schema that it knows is answered with its id; an unknown one is refused with
-what to do, for a change of the schemas is a change of the code. Source: Confluent Schema Registry API,
+what to do, for a change of the schemas is a change of the code. Where ASSAY_REGISTRY_USER is set, it wants that user and password; where
+ASSAY_REGISTRY_CERTIFICATE is, it speaks TLS. Source: Confluent Schema Registry API,
 https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import base64
+import hmac
 import json
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from infra.patience import Patient
-from infra.settings import of_process
+from infra.proving import password_of
+from infra.settings import Settings, of_process
 from schemas.released import Release, releases
+from streams.errors import Invalid
 from streams.topics import TOPICS, topic_named
 
 RELEASES = {release.schema_id: release for release in releases()}
@@ -57,6 +63,11 @@ async def _known(request: Request) -> Release | None:
 
 def _shape(subject: str, release: Release) -> dict[str, Any]:
     return {"subject": subject, "version": release.version, "id": release.schema_id, "schema": json.dumps(release.schema)}
+
+
+async def alive(_request: Request) -> JSONResponse:
+    """That it is there, to anybody."""
+    return JSONResponse({})
 
 
 async def subjects(_request: Request) -> JSONResponse:
@@ -124,6 +135,7 @@ async def refused(_request: Request, error: Exception) -> JSONResponse:
 
 app = Starlette(
     routes=[
+        Route("/", alive),
         Route("/subjects", subjects),
         Route("/subjects/{subject}", look_up, methods=["POST"]),
         Route("/subjects/{subject}/versions", versions, methods=["GET"]),
@@ -137,10 +149,40 @@ app = Starlette(
 )
 
 
+class Guarded:
+    """Lets in who shows that user and password; whether it is there is told to anybody. Source: RFC 7617."""
+
+    def __init__(self, app: ASGIApp, *, user: str, password: str) -> None:
+        self._app = app
+        self._wanted = b"Basic " + base64.b64encode(f"{user}:{password}".encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on who may come in."""
+        shown = dict(scope.get("headers", ())).get(b"authorization", b"")
+        if scope["type"] != "http" or scope["path"] == "/" or hmac.compare_digest(shown, self._wanted):
+            await self._app(scope, receive, send)
+            return
+        told = {"error_code": 401, "message": "show a user and a password that this registry knows"}
+        await JSONResponse(told, 401, {"www-authenticate": 'Basic realm="schemas"'})(scope, receive, send)
+
+
+def guarded(settings: Settings) -> ASGIApp:
+    """The registry as these settings have it. Raises: Invalid where a user has no password."""
+    if not settings.registry_user:
+        return app
+    if not (password := password_of("registry", settings)):
+        raise Invalid("ASSAY_REGISTRY_USER has no password; set ASSAY_REGISTRY_PASSWORD_FILE or ASSAY_REGISTRY_PASSWORD")
+    return Guarded(app, user=settings.registry_user, password=password)
+
+
 def main() -> None:
     """Serves until SIGTERM."""
-    address = urlsplit(of_process().registry)
-    uvicorn.run(app, http=Patient, host=address.hostname or "127.0.0.1", port=address.port or 18081, log_level="warning")
+    settings = of_process()
+    address = urlsplit(settings.registry)
+    uvicorn.run(
+        guarded(settings), http=Patient, host=address.hostname or "127.0.0.1", port=address.port or 18081, log_level="warning",
+        ssl_certfile=settings.registry_certificate if address.scheme == "https" else None,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

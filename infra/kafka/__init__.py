@@ -2,6 +2,7 @@
 
 from infra.kafka.letters import MOST_BYTES, dead_letter
 from infra.kafka.log import Log
+from infra.kafka.producing import Outgoing
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
 
-__all__ = ["MAX_RECORD_BYTES", "MOST_BYTES", "Ends", "Log", "Place", "Record", "dead_letter"]
+__all__ = ["MAX_RECORD_BYTES", "MOST_BYTES", "Ends", "Log", "Outgoing", "Place", "Record", "dead_letter"]

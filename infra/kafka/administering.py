@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from infra.kafka.connection import Connection
+from infra.kafka.connection import DENIED, Connection
 from infra.kafka.making import check_copies, check_counts, count_for, topic_settings
 from infra.kafka.quotas import limit
 from infra.kafka.records import Ends
@@ -29,6 +29,8 @@ class Administering:
         await self._connection.started(admin, ending=admin.close)
         try:
             yield admin
+        except DENIED as error:
+            raise self._connection.away(error) from error
         except (KafkaError, OSError) as error:
             raise Unavailable(f"cannot {doing} at {self._connection.settings.kafka}: {error}") from error
         finally:

@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
 from infra.kafka.refusals import refusal
 from infra.kafka.security import security_arguments
@@ -20,6 +20,8 @@ class Client(Protocol):
 
 
 C = TypeVar("C", bound=Client)
+# The broker knows who this is, and does not let them.
+DENIED: Final = (TopicAuthorizationFailedError, GroupAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,10 @@ class Connection:
         return client
 
     def away(self, error: BaseException) -> Unavailable:
-        """The error for a broker that does not answer, with what to do."""
+        """The error for a broker that does not answer, or does not let this user, with what to do."""
         told = str(error) or type(error).__name__
+        if isinstance(error, DENIED):
+            return Unavailable(denied(self.settings, told), code="log-denies")
         hint = "`assay status` says whether it is up, and its log why not: a full disk, for one"
         return Unavailable(f"the Kafka broker at {self.settings.kafka} does not answer ({told}); {hint}", code="log-away")
 
@@ -57,3 +61,12 @@ class Connection:
         if told := await refusal(self.settings, self.arguments):
             return Unavailable(f"the Kafka broker at {self.settings.kafka} refuses this client: {told}", code="log-refuses")
         return self.away(error)
+
+
+def denied(settings: Settings, told: str) -> str:
+    """What to do where the broker does not let this process's user."""
+    user = settings.kafka_user or "of this client's certificate"
+    return (
+        f"the Kafka broker at {settings.kafka} does not let user {user} do that ({told}): `python -m infra.kafka.acls` says what gives "
+        "each process its rights, and ASSAY_KAFKA_USER who this one is"
+    )

@@ -8,6 +8,7 @@ from infra.kafka.inflating import Withheld
 from infra.kafka.records import Place, Record
 from infra.registry import Registry
 from infra.retrying import until_available
+from infra.settings import Settings
 from schemas.codec import Codec, Undecodable, UnknownSchema
 from schemas.event import Event
 from schemas.jobs import misnamed
@@ -57,8 +58,8 @@ class _Nobody:
 class Decoding:
     """The codec, and the registry that it asks. `guard` is who looks after what is decoded."""
 
-    def __init__(self, registry: str) -> None:
-        self._registry = Registry(registry)
+    def __init__(self, settings: Settings) -> None:
+        self._registry = Registry(settings)
         self.codec: Codec
         self.guard: Guard = _Nobody()
 

@@ -21,6 +21,7 @@ from infra.vault import Vault
 from schemas.codec import Codec
 from schemas.event import Event
 from schemas.trust import DeadLettered, Stretch
+from streams.errors import Unavailable
 from streams.topics import TOPICS, Topic, topic_of
 
 
@@ -33,10 +34,10 @@ class Log:
     """
 
     def __init__(self, settings: Settings, *, client_id: str, patience_s: float | None = None, attempts: int | None = None) -> None:
-        connection = Connection(settings, client_id)
+        self._connection = connection = Connection(settings, client_id)
         self._client_id = client_id
         self._attempts = attempts
-        self._decoding = Decoding(settings.registry)
+        self._decoding = Decoding(settings)
         self._producing = Producing(connection, patience_s=patience_s)
         self._partitions = Partitions(self._producing.counts)
         self._reading = Reading(connection, self._decoding, self._partitions)
@@ -68,6 +69,10 @@ class Log:
         """Returns once the broker has answered. Raises: Unavailable."""
         await self._producing.counts(())
 
+    def away(self, error: BaseException) -> Unavailable:
+        """The error for a broker that does not answer, or does not let this process's user, with what to do."""
+        return self._connection.away(error)
+
     async def partitions(self, topics: Sequence[Topic]) -> Mapping[str, int]:
         """How many partitions each topic has, by its name, as the broker says. Raises: Unavailable where one is not there."""
         return await self._partitions.of(topics)
@@ -82,17 +87,22 @@ class Log:
         Texts of private ones are sealed first. Raises: Unavailable (they may still arrive), Permanent where one is too large, and what
         `Vault.sealed` raises: then none is written.
         """
-        return await self._producing.deliver([self._outgoing(event) for event in events])
+        return await self.send([self.outgoing(event) for event in events])
 
     async def publish_to(self, event: Event, *, partition: int) -> Place:
         """Like `publish`, to a partition of the caller's choice: leases and marks."""
-        return (await self._producing.deliver([self._outgoing(event, partition=partition)]))[0]
+        return (await self.send([self.outgoing(event, partition=partition)]))[0]
 
     async def publish_raw(self, topic: str, payload: bytes, *, key: bytes | None) -> Place:
         """Puts bytes on a topic as they are: requeued dead letters."""
-        return (await self._producing.deliver([Outgoing(topic, payload, key)]))[0]
+        return (await self.send([Outgoing(topic, payload, key)]))[0]
 
-    def _outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+    async def send(self, records: Sequence[Outgoing]) -> list[Place]:
+        """Where the records lie, in their order, once the broker has acknowledged all. Raises: Unavailable, Permanent as `publish_all`."""
+        return await self._producing.deliver(records)
+
+    def outgoing(self, event: Event, *, partition: int | None = None) -> Outgoing:
+        """The event as it is written, its texts sealed: what is kept until it can be sent. Raises: what `Vault.sealed` raises."""
         event = self.vault.sealed(event)
         return Outgoing(topic_of(event).name, self.codec.encode(event), event.partition_key(), partition)
 
@@ -115,6 +125,10 @@ class Log:
     async def ends(self, topics: Sequence[Topic]) -> Ends:
         """The next offset of every partition of the topics, as of now. Raises: Unavailable."""
         return await self._reading.ends(topics)
+
+    async def check_reads(self, topics: Sequence[Topic]) -> None:
+        """Returns where this process's user may read the topics. Raises: Unavailable."""
+        await self._reading.check(topics)
 
     async def offsets_at(self, topics: Sequence[Topic], *, written_us: int) -> Ends:
         """The first offset of every partition whose record was written at that time or later (the end, where none was)."""

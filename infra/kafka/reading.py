@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from infra.kafka.connection import Connection
+from infra.kafka.connection import DENIED, Connection
 from infra.kafka.decoding import Decoding, place_of
 from infra.kafka.partitions import Partitions
 from infra.kafka.records import MAX_RECORD_BYTES, Ends, Place, Record
@@ -75,6 +75,19 @@ class Reading:
             ends = await consumer.end_offsets(list(found))
         return {(tp.topic, tp.partition): (at.offset if at else ends[tp]) for tp, at in found.items()}
 
+    async def check(self, topics: Sequence[Topic]) -> None:
+        """Returns where the topics may be read. Raises: Unavailable."""
+        partitions = await self._partitions.all_of(topics, only=[0])
+        consumer = await self.consumer()
+        try:
+            consumer.assign(partitions)
+            await consumer.seek_to_end(*partitions)
+            await consumer.getmany(timeout_ms=5 * PATIENCE_MS)
+        except KafkaError as error:
+            raise self._connection.away(error) from error
+        finally:
+            await stop(consumer)
+
     async def follow(
         self, topics: Sequence[Topic], *, since: Since | None, until: Ends | None, only: Sequence[int] | None = None,
         wanted: Wanted | None = None, patience_ms: int = PATIENCE_MS, told: str | None = None,
@@ -97,6 +110,8 @@ class Reading:
                     end = until[tp.topic, tp.partition] if until is not None else None
                     async for record in self._records(tp, messages, end, wanted):
                         yield record
+        except DENIED as error:
+            raise self._connection.away(error) from error
         finally:
             await stop(consumer)
 

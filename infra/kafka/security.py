@@ -1,9 +1,9 @@
 """How a client proves itself to the broker, and knows that the broker is the one: TLS and SASL, from the settings."""
 
 import ssl
-from pathlib import Path
 from typing import Any
 
+from infra.proving import context_of, password_of, unusable
 from infra.settings import Settings
 from streams.errors import Invalid
 
@@ -34,9 +34,7 @@ def _user(settings: Settings) -> str:
 
 
 def _password(settings: Settings) -> str:
-    if settings.kafka_password_file is not None:
-        return _read(settings.kafka_password_file, "ASSAY_KAFKA_PASSWORD_FILE").rstrip("\r\n")
-    if password := settings.kafka_password.get_secret_value():
+    if password := password_of("kafka", settings):
         return password
     raise Invalid(
         f"ASSAY_KAFKA_SECURITY={settings.kafka_security} needs a password; set ASSAY_KAFKA_PASSWORD_FILE or ASSAY_KAFKA_PASSWORD",
@@ -44,30 +42,12 @@ def _password(settings: Settings) -> str:
     )
 
 
-def _read(path: Path, variable: str) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, variable, error) from error
-
-
 def _context(settings: Settings) -> ssl.SSLContext:
-    ca, certificate = settings.kafka_ca, settings.kafka_certificate
-    try:
-        context = ssl.create_default_context(cafile=ca)
-    except OSError as error:  # ssl.SSLError is one
-        raise _unreadable(ca, "ASSAY_KAFKA_CA", error) from error
+    context, certificate = context_of("kafka", settings), settings.kafka_certificate
     if certificate is not None:
         try:
             context.load_cert_chain(certificate, settings.kafka_key, password="")
         except OSError as error:
             named = " with ASSAY_KAFKA_KEY" if settings.kafka_key else ""
-            raise _unreadable(certificate, f"ASSAY_KAFKA_CERTIFICATE{named}", error) from error
+            raise unusable(certificate, f"ASSAY_KAFKA_CERTIFICATE{named}", error, store="kafka") from error
     return context
-
-
-def _unreadable(path: Path | None, variable: str, error: Exception) -> Invalid:
-    return Invalid(
-        f"{variable}={path} cannot be used ({error}); name a file that is there, may be read, and holds what the setting says",
-        code="kafka-settings",
-    )

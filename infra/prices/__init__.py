@@ -1,14 +1,16 @@
 """Price books as files: the bundled example, and reading a CSV or JSON file row by row with its lines."""
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infra.text_files import text_of
+from infra.text_files import MIB, text_of
 from streams.errors import Invalid
 
 EXAMPLE = Path(__file__).parent / "example-2026.csv"
+LARGEST_LIST = 512 * MIB  # of one region and service; larger ones are cut before
 Line = tuple[int, dict[str, Any]]
 
 
@@ -66,6 +68,17 @@ def _json(path: Path, text: str) -> Iterator[Line]:
         if not isinstance(entry, yaml.MappingNode) or not all(isinstance(value, yaml.ScalarNode) for _, value in entry.value):
             raise Invalid(f"{path}, line {line}: a price is an object of plain values", code="price-file")
         yield line, {key.value: _plain(value) for key, value in entry.value}
+
+
+def list_of(path: Path) -> Any:
+    """A cloud's price list as JSON has it, amounts as they are written. Raises: Invalid, naming file and line."""
+    try:
+        return json.loads(text_of(path, most_bytes=LARGEST_LIST), parse_float=str, parse_int=str, parse_constant=str)
+    except RecursionError as error:
+        raise Invalid(f"{path}: lists within lists, too deep to be read", code="not-json") from error
+    except ValueError as error:
+        where = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise Invalid(f"{path}{where}: not JSON: {error}", code="not-json") from error
 
 
 def _plain(node: Any) -> str | None:

@@ -18,16 +18,17 @@ from infra.settings import Settings
 from query_api.access.callers import PLACE, Caller
 from query_api.access.headers import with_headers
 from query_api.access.keys import Keys
-from query_api.access.provider import Provider, is_token
+from query_api.access.origins import SAFE, check_origin
+from query_api.access.provider import Provider, Vouched, is_token
 from query_api.access.rates import Rates
 from query_api.access.sessions import Sessions
+from query_api.access.uses import Uses
 from query_api.operations.problems import Forbidden, TooOften, Unauthenticated, on_error
 from query_api.pages.faults import FOR_PROGRAMS, readable
 from schemas.trust import AccessChanged
 from streams.errors import AssayError
 
 OPEN_PATHS: Final = ("/healthz", "/readyz", "/signin", "/signin/leave", "/signin/back", "/signout")
-SAFE: Final = ("GET", "HEAD", "OPTIONS")
 CREATE: Final = "`assay access create --member NAME --role submitter`"
 
 
@@ -44,6 +45,7 @@ class Door:
         self._closed = needs_keys(settings)
         self._alone = settings.api_door == "auto"
         self._rates = Rates(settings)
+        self._uses = Uses(settings)
         self.sessions = Sessions(settings) if self._closed else None
         self.provider = provider_of(settings)
 
@@ -65,7 +67,7 @@ class Door:
                     "a proxy, set ASSAY_API_DOOR=closed and make keys (`assay access create`), or open if nobody else reaches that"
                 )
             if request.headers.get("origin"):
-                _check_origin(request)
+                check_origin(request)
         except Forbidden as error:
             return await readable(on_error)(request, error)
         return None
@@ -75,11 +77,12 @@ class Door:
         scope, path = request.scope, request.url.path
         scope["assay.door"] = self
         try:
-            _check_origin(request)
+            check_origin(request)
             if path not in OPEN_PATHS and not path.startswith("/static/"):
                 key = await self._key(request)
                 if (wait_s := await self._rates.asks(key.subject, key.quota)) is not None:
                     raise TooOften(f"{key.member}'s key has asked too often; come again in {wait_s} s", retry_after_s=wait_s)
+                await self._uses.used(key.subject)
                 scope[PLACE] = Caller(key.role, key.member, key.organisation)
         except Unauthenticated as error:
             if _is_page(request):
@@ -128,21 +131,13 @@ class Door:
             f"{CREATE} makes one, where Kafka is reached"
         )
 
-    async def admitted(self, request: Request, member: str) -> AccessChanged:
+    async def admitted(self, request: Request, vouched: Vouched) -> AccessChanged:
         """What a member of the identity provider is granted. Raises: Unauthenticated where they were not admitted, Unavailable."""
         keys: Keys = request.app.state.own.keys
-        if grant := await keys.member(member):
+        if grant := await keys.member(vouched.member, vouched.groups):
             return grant
-        raise Unauthenticated(f"nobody has admitted {member} here; where Kafka is reached, say `assay access admit {member} --role reader`")
-
-
-def _check_origin(request: Request) -> None:
-    """A form of another site must not act by this browser's session. Raises: Forbidden."""
-    if request.method in SAFE or "authorization" in request.headers:
-        return
-    origin = request.headers.get("origin", "")
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise Forbidden(f"what changes something must come from this site, and not from {origin or 'nowhere'}; programs show a key")
+        how = f"`assay access admit {vouched.member} --role reader`, or admit a group of theirs (`assay access admit %GROUP`)"
+        raise Unauthenticated(f"nobody has admitted {vouched.member} here; where Kafka is reached, say {how}")
 
 
 def _is_page(request: Request) -> bool:

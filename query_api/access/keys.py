@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Collection
 from contextlib import aclosing
 
 from infra import api_keys
@@ -11,7 +12,7 @@ from infra.retrying import until_available
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, Unavailable
 from streams.topics import ACCESS
-from streams.trust.access import VOUCHED, Access
+from streams.trust.access import Access
 
 PATIENCE_MS, READ_S = 1000, 10.0
 REMEMBERED = 10_000
@@ -65,16 +66,15 @@ class Keys:
         except Invalid:
             return None
 
-    async def member(self, member: str) -> AccessChanged | None:
-        """What a member is granted whom the identity provider vouches for. Raises: Unavailable while the log was not read yet."""
+    async def member(self, member: str, groups: Collection[str] = ()) -> AccessChanged | None:
+        """What a member is granted whom the identity provider vouches for, in these groups. Raises: as `known`."""
         await self._ready()
-        return self._access.member(member, now_us=now_us())
+        return self._access.member(member, now_us=now_us(), groups=groups)
 
     async def now(self, key_id: str) -> AccessChanged | None:
         """What the key, or the member, of that id is granted now. Raises: Unavailable while the log was not read yet."""
         await self._ready()
-        kind, _, member = key_id.partition(":")
-        return self._access.member(member, now_us=now_us()) if kind == VOUCHED and member else self._access.grant(key_id, now_us=now_us())
+        return self._access.again(key_id, now_us=now_us())
 
     def any_open(self) -> bool:
         """Whether there is any key that opens anything."""

@@ -22,17 +22,27 @@ from infra.addresses import is_loopback
 from infra.settings import Settings
 from query_api.operations.problems import Unauthenticated
 from streams.errors import Invalid, Unavailable
+from streams.numbers import shown
 
 # Of a key pair each: with a shared secret whoever checks a token could make one.
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 SCOPE: Final = "openid email profile"
 FRESH_S, AGAIN_S, PATIENCE_S, LEEWAY_S = 3600.0, 30.0, 10.0, 60
+MOST_GROUPS: Final = 1000
 OTHER_NAMES: Final = "sub:"  # what one is called whom the provider tells no name of
 
 
 def is_token(text: str) -> bool:
     """Whether it looks like a token of a provider (RFC 7519: three parts), and not like a key."""
     return text.count(".") == 2
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """Whom the provider vouches for, and in which groups it says that they are."""
+
+    member: str
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Provider:
         self.issuer = settings.oidc_issuer.rstrip("/")
         self.host = urlsplit(self.issuer).netloc
         self._id, self._secret = settings.oidc_client_id, settings.oidc_client_secret.get_secret_value()
-        self._claim = settings.oidc_claim
+        self._claim, self._groups = settings.oidc_claim, settings.oidc_groups_claim
         self._audiences = [one for one in (self._id, settings.oidc_audience) if one]
         self._asking = asyncio.Lock()
         self._about: dict[str, Any] = {}
@@ -71,7 +81,7 @@ class Provider:
             )
         return Leaving(address, kept)
 
-    async def returned(self, told: Mapping[str, str], kept: Mapping[str, str], *, back: str) -> str:
+    async def returned(self, told: Mapping[str, str], kept: Mapping[str, str], *, back: str) -> Vouched:
         """The member with whom a browser came back. Raises: Unauthenticated, Unavailable."""
         if refused := told.get("error"):
             raise Unauthenticated(f"{self.host} signed nobody in: {told.get('error_description') or refused}"[:300])
@@ -87,7 +97,7 @@ class Provider:
             raise Unauthenticated(f"{self.host} signed nobody in: {error.description or error.error}"[:300]) from error
         return await self.member(str(tokens.get("id_token", "")), nonce=kept["nonce"])
 
-    async def member(self, token: str, *, nonce: str | None = None) -> str:
+    async def member(self, token: str, *, nonce: str | None = None) -> Vouched:
         """Whom a token of the provider is about. Raises: Unauthenticated, Unavailable."""
         await self._told()
         try:
@@ -107,7 +117,7 @@ class Provider:
             raise Unauthenticated(f"this token of {self.host} has expired; get another") from error
         except (JoseError, ValueError, TypeError) as error:
             raise Unauthenticated(f"this is no token of {self.host} for this API: {error}"[:300]) from error
-        return self._name(claims)
+        return Vouched(self._name(claims), self._groups_of(claims))
 
     def _decoded(self, token: str) -> dict[str, Any]:
         return dict(jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims)
@@ -116,10 +126,20 @@ class Provider:
         """What the member is called: by the claim of the settings, else by what the provider calls them itself."""
         found = claims.get(self._claim)
         if not isinstance(found, str) or not found.strip():
-            return f"{OTHER_NAMES}{claims['sub']}"
-        if self._claim == "email" and claims.get("email_verified") is not True:
+            found = f"{OTHER_NAMES}{claims['sub']}"
+        elif self._claim == "email" and claims.get("email_verified") is not True:
             raise Unauthenticated(f"{self.host} has not verified that {found} is yours; ASSAY_OIDC_CLAIM can name another claim")
+        elif found.startswith(OTHER_NAMES) or not found.isprintable():
+            raise Unauthenticated(f"{self.host} tells a name that is none here ({shown(found)}); ASSAY_OIDC_CLAIM can name another claim")
         return found.strip()
+
+    def _groups_of(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
+        """The groups that the provider tells; Keycloak's begin with a slash, which is no part of a name."""
+        told = claims.get(self._groups)
+        names = told if isinstance(told, list) else [told]
+        return tuple(
+            dict.fromkeys(one.removeprefix("/") for one in names[:MOST_GROUPS] if isinstance(one, str) and one.isprintable() and one)
+        )
 
     async def _told(self, *, again: bool = False) -> dict[str, Any]:
         """What the provider says of itself, and its keys: read once an hour, and sooner where it signs with a new one."""

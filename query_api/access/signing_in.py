@@ -72,8 +72,8 @@ async def returned(request: Request) -> Response:
     kept = door.sessions.left_with(request)
     address = _local(kept.get("next", "/"))
     try:
-        member = await door.provider.returned(request.query_params, kept, back=_back(request))
-        answer = _begun(request, door, await door.admitted(request, member), address)
+        vouched = await door.provider.returned(request.query_params, kept, back=_back(request))
+        answer = _begun(request, door, await door.admitted(request, vouched), address)
     except Unauthenticated as error:
         answer = _form(request, address, wrong=str(error), status=401)
     except Unavailable as error:

@@ -7,13 +7,14 @@ from typing import Annotated, Any, get_args
 import typer
 
 from query_api.cli import showing
-from query_api.cli.options import AsJson
+from query_api.cli.options import ME, AsJson
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, NotFound
-from streams.times import day
+from streams.times import day, utc
 from streams.trust.access import MAY, ROLES, VOUCHED, Access, Role, id_of_member, state_of
 
 NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
+SHOWN = ("key_id", "member", "organisation", "role", "state", "expires", "last_used", "by", "quota")
 DAY_US = 24 * 3600 * 1_000_000
 KeyId = Annotated[str, typer.Argument(help="the key's id, or its beginning; or the member, where they were admitted")]
 RoleName = Annotated[str, typer.Option(help=" · ".join(f"{role}: may {MAY[role]}" for role in ROLES))]
@@ -32,13 +33,18 @@ def access(context: typer.Context) -> None:
 
 
 def listed(as_json: AsJson = False) -> None:
-    """Lists every key that was made and every member that was admitted, with what they may and how they stand. No key's text is kept.
+    """Lists every key that was made and every member that was admitted, with what they may, how they stand, and who made them.
+
+    When one was used last is told to the hour, where an API of this home saw it. No key's text is kept.
 
     Examples: `assay access list` · `assay access list --json`
     """
     from infra.identity import now_us
+    from infra.settings import Settings
+    from query_api.access.uses import last_uses
 
-    told = [_document(key, now_us=now_us()) for key in _keys().values()]
+    uses = last_uses(Settings())
+    told = [_document(key, now_us=now_us()) | {"last_used": _hour(uses.get(key.subject))} for key in _keys().values()]
     if as_json:
         showing.document({"keys": told})
         return
@@ -46,8 +52,8 @@ def listed(as_json: AsJson = False) -> None:
         showing.say("There is no API key yet: `assay access create --member NAME --role reader` makes one.")
         return
     showing.table(
-        ["run", "member", "organisation", "role", "is", "expires", ">a minute"],
-        [(one["key_id"], one["member"], one["organisation"], one["role"], one["state"], one["expires"], one["quota"]) for one in told],
+        ["run", "member", "organisation", "role", "is", "expires", "last used", "made by", ">a minute"],
+        [tuple(one[name] for name in SHOWN) for one in told],
     )
 
 
@@ -69,7 +75,10 @@ def create(
 
 
 def admit(
-    member: Annotated[str, typer.Argument(help="whom: as the identity provider names them, or *@DOMAIN for all with such an address")],
+    member: Annotated[
+        str,
+        typer.Argument(help="whom: as the identity provider names them, %GROUP for who is in it, or *@DOMAIN for all with such an address"),
+    ],
     role: RoleName = "reader",
     organisation: Organisation = None,
     days: Days = 365,
@@ -78,7 +87,8 @@ def admit(
 ) -> None:
     """Lets a member in whom the identity provider vouches for (ASSAY_OIDC_ISSUER), without a key; again: with another role.
 
-    Examples: `assay access admit ann@example.org --role submitter` · `assay access admit '*@example.org'`
+    Examples: `assay access admit ann@example.org --role submitter` · `assay access admit %measurers --role operator`
+    · `assay access admit '*@example.org'`
     """
     from infra.identity import now_us
 
@@ -179,7 +189,7 @@ def _say(old: AccessChanged, *, key_hash: str | None, expires_us: int | None) ->
 def _event(at_us: int, **fields: Any) -> AccessChanged:
     from infra.identity import producer
 
-    return AccessChanged(occurred_us=at_us, producer=producer("cli"), organisation_id=fields["organisation"], scopes=(), **fields)
+    return AccessChanged(occurred_us=at_us, producer=producer("cli"), organisation_id=fields["organisation"], scopes=(), by=ME, **fields)
 
 
 def _found(which: str) -> AccessChanged:
@@ -230,8 +240,12 @@ def _document(key: AccessChanged, *, now_us: int) -> dict[str, Any]:
     return {
         "key_id": key.subject, "member": key.member, "organisation": key.organisation,
         "role": key.role, "state": state_of(key, now_us=now_us),
-        "expires": _day(key.expires_us), "quota": key.quota,
+        "expires": _day(key.expires_us), "quota": key.quota, "by": key.by or None,
     }  # fmt: skip
+
+
+def _hour(time_us: int | None) -> str | None:
+    return utc(time_us, "%Y-%m-%d %H h") if time_us is not None else None
 
 
 def _day(time_us: int | None) -> str | None:

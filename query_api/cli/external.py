@@ -58,6 +58,33 @@ def listed(
         showing.note("there are more: --limit, --model, --task")
 
 
+def history(
+    task: Annotated[str, typer.Argument(help="the task")],
+    model: Annotated[str, typer.Option(help="only of this model")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=500, help="how many of each origin at most")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Tells how a task's scores went over time: our own runs' and others' figures, the newest first, each with its origin.
+
+    Examples: `assay external history gsm8k` · `assay external history gsm8k --model SmolLM2-135M --json`
+    """
+    found = Client(Settings()).get("/v1/score-history", task=task, model=model or None, limit=limit)
+    if as_json:
+        showing.document(found)
+        return
+    if not found["scores"]:
+        showing.say(f"nothing is known of {task}: no run of it is complete, and nothing was imported")
+        return
+    showing.table(["when", "model", "metric", ">score", "origin", "by"], map(_then, found["scores"]))
+
+
+def _then(row: dict[str, Any]) -> tuple[Any, ...]:
+    when = None if row["at_us"] is None else day(row["at_us"])
+    ends = f" ({number(row['low'])} to {number(row['high'])})" if row["low"] is not None and row["high"] is not None else ""
+    by = row["run_id"] or f"{row['form']}: {row['source']} ({row['licence']})"
+    return when, showing.short(row["model"]), row["metric"], f"{number(row['value'])}{ends}", row["origin"], by
+
+
 def _row(row: dict[str, Any]) -> tuple[Any, ...]:
     sure = f" ± {number(row['stderr'])}" if row["stderr"] is not None else ""
     metric = row["metric"] if row["filter"] == "none" else f"{row['metric']} ({row['filter']})"

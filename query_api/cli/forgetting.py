@@ -55,7 +55,7 @@ async def _forget(settings: Settings, organisation: str, *, by: str, reason: str
 
 
 def texts(as_json: AsJson = False) -> None:
-    """Lists the keys of private texts that are here, by organisation: under which master key, and those that were forgotten.
+    """Lists the keys of private texts that are here, by organisation: under which master key, those that were forgotten, broken files.
 
     Examples: `assay keys texts` · `assay keys texts --json`
     """
@@ -64,9 +64,13 @@ def texts(as_json: AsJson = False) -> None:
     keys = TextKeys(Settings())
     told = [{"organisation": one.organisation, "text_key": one.key_id, "master_key": one.master, "made": _day(one.made_us),
              "forgotten": _day(one.forgotten_us) if one.forgotten_us else None, "by": one.by or None} for one in keys.every()]  # fmt: skip
+    broken = [str(error) for error in keys.broken()]
     if as_json:
-        showing.document({"keys": told})
-    elif not told:
+        showing.document({"keys": told, "broken": broken})
+        return
+    for one in broken:
+        showing.remark(one)
+    if not told:
         showing.say(f"no key in {keys.folder}; the first private text of an organisation makes it")
     else:
         rows = [(one["organisation"], one["text_key"], one["master_key"], one["made"], one["forgotten"]) for one in told]
@@ -90,10 +94,15 @@ def rewrap(as_json: AsJson = False) -> None:
     """
     from infra.text_keys import TextKeys
 
-    count = TextKeys(Settings()).rewrap()
-    showing.document({"rewrapped": count}) if as_json else showing.say(
-        f"rewrapped {count} keys; the older master keys open none that is here"
-    )
+    keys = TextKeys(Settings())
+    count, broken = keys.rewrap(), [str(error) for error in keys.broken()]
+    if as_json:
+        showing.document({"rewrapped": count, "broken": broken})
+        return
+    for one in broken:
+        showing.remark(one)
+    left = "those of these files alone need the older master keys" if broken else "the older master keys open none that is here"
+    showing.say(f"rewrapped {count} keys; {left}")
 
 
 def _day(at_us: int) -> str:

@@ -87,7 +87,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
     "Evaluate": ((judging.judge, {"ask": judging.ask, "labels": labelling.labels, "show": labelling.show}),),
     "Look": (
         (prices.prices, {"import": prices.import_prices}),
-        (external.external, {"import": external.import_results, "list": external.listed}),
+        (external.external, {"import": external.import_results, "list": external.listed, "history": external.history}),
     ),
     "Decide": (
         (
@@ -98,6 +98,7 @@ GROUPS: dict[str, tuple[tuple[Command, dict[str, Command]], ...]] = {
                 "list": recommending.listed,
                 "show": recommending.show,
                 "again": recommending.again,
+                "buy": recommending.buy,
                 "savings": saving.savings,
             },
         ),

@@ -1,5 +1,6 @@
 """Asking for speed to be measured under a load."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from infra.places import nameable
 from infra.settings import Settings
+from infra.text_files import MIB, text_of
 from query_api.cli import repeated, showing
 from query_api.cli.client import Client
 from query_api.cli.following import followed
@@ -16,8 +19,9 @@ from query_api.cli.options import ME, AsJson, Base, Credential, Submitter, Trust
 from query_api.cli.overriding import engine_said
 from query_api.cli.request_files import model_at
 from query_api.cli.submitting import submit_body
-from query_api.cli.trace_files import packed
+from query_api.cli.trace_files import packed, prompted
 from streams.errors import Invalid
+from streams.speed.bodies import body_of
 from streams.speed.rules import LABEL, LEAST_S, SCENARIOS
 
 DURATION_S = 10.0
@@ -25,7 +29,7 @@ DAY_S = 86_400
 LIMIT = re.compile(r"(?P<name>ttft|itl|e2e)_p(?P<share>[0-9]{1,2}(\.[0-9]+)?)=(?P<limit>[0-9]+(\.[0-9]+)?)")
 OPTIONS = (
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "input_tokens", "output_tokens", "url",
-    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think",
+    "api", "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "streams",
 )  # fmt: skip
 # Options whose field has another name.
 FIELDS = {"rate": "rate_per_s", "rate_to": "rate_to_per_s", "duration": "duration_s", "shared_prefix": "shared_prefix_ratio",
@@ -49,7 +53,15 @@ def perf(
     trust_model_code: TrustModelCode = False,
     url: Url = None,
     credential: Credential = None,
-    api: Annotated[str, typer.Option(help="completions or chat: what the server is asked by")] = "completions",
+    api: Annotated[str, typer.Option(help="completions, chat or responses: what the server is asked by")] = "completions",
+    stream: Annotated[
+        bool, typer.Option("--stream/--no-stream", help="answers token by token, or whole: then without TTFT and ITL")
+    ] = True,
+    http: Annotated[str, typer.Option(help="1.1 or 2: many requests over one connection")] = "1.1",
+    streams: Annotated[
+        int | None, typer.Option(help="of HTTP/2: requests on one connection at a time; else as many as the server takes")
+    ] = None,
+    extra_body: Annotated[str | None, typer.Option(help="JSON that every request's body has too, or @FILE of it")] = None,
     repeat_prompts: Annotated[bool, typer.Option(help="the same seed sends the same prompts, which a cache may know")] = False,
     preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}: docs/speed.md")] = None,
     repeat: Annotated[int | None, typer.Option(help="so many runs, one after the other, and how they differ")] = None,
@@ -59,6 +71,10 @@ def perf(
     burstiness: Annotated[float | None, typer.Option(help="of gamma: 1 is Poisson, 0.25 comes in bursts, 100 is nearly even")] = None,
     trace: Annotated[Path | None, typer.Option(help="a trace to replay: Mooncake's JSON lines or BurstGPT's CSV (docs/speed.md)")] = None,
     speedup: Annotated[float | None, typer.Option(help="replay the trace so many times as fast")] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="prompts of a data set: a task, or JSON lines with a text each (docs/speed.md)")
+    ] = None,
+    prompts_limit: Annotated[int | None, typer.Option(help="the first so many documents of each task of --prompts, or lines")] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="rates one after another, to where the server is saturated")] = False,
     slo: Annotated[str | None, typer.Option(help="a service level, as ttft_p95=0.5,itl_p95=0.05 (seconds); a sweep seeks its rate")] = None,
     shared_prefix: Annotated[float | None, typer.Option(help="the share of each prompt (0..1) that others begin with too")] = None,
@@ -71,6 +87,7 @@ def perf(
     batch: Annotated[str | None, typer.Option(help="so many requests, all at once; several values, as 1,8,64, are a grid")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
+    warmup: Annotated[int | None, typer.Option(help="requests before, in the load's shape; as many as are in flight, or 2")] = None,
     input_tokens: Annotated[str, typer.Option(help="tokens of each prompt; several values are a grid")] = "64",
     output_tokens: Annotated[str, typer.Option(help="tokens to generate; several values are a grid")] = "32",
     engine: Annotated[str, typer.Option(help="transformers or echo")] = "transformers",
@@ -92,6 +109,10 @@ def perf(
     · `assay perf --url http://127.0.0.1:8000 --model my-model --profile ramp --rate 1 --rate-to 50 --duration 120`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --trace mooncake.jsonl --speedup 2 --duration 300`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --api chat --profile poisson --rate 2 --turns 5 --think 3 --duration 60`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --api responses --extra-body '{"top_k": 5}' --duration 30`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --no-stream --concurrency 8 --duration 30`
+    · `assay perf --url https://models.example --model my-model --http 2 --concurrency 64 --duration 30`
+    · `assay perf --url http://127.0.0.1:8000 --model my-model --prompts gsm8k --concurrency 16 --requests 500`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --sweep --duration 30 --wait`
     · `assay perf --url http://127.0.0.1:8000 --model my-model --slo ttft_p95=0.5,itl_p95=0.05 --duration 60 --wait`
     """
@@ -149,6 +170,10 @@ def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The workload that the options of `assay perf` ask for, by their names. Raises: Invalid."""
     told = {FIELDS.get(name, name): options[name] for name in OPTIONS if options[name] is not None}
     told["fresh_prompts"] = not options["repeat_prompts"]
+    told |= _warmed(options) | prompts_said(options["prompts"], limit=options["prompts_limit"])
+    told |= {} if options["stream"] else {"stream": False}
+    told |= {} if options["http"] in (None, "1", "1.1") else {"http": options["http"]}
+    told |= {"extra_body": extra_said(options["extra_body"])} if options["extra_body"] else {}
     if options["sweep"] or (options["slo"] and not (options["profile"] or options["trace"])):
         told["profile"] = _swept(options["profile"])
     if options["trace"]:
@@ -157,6 +182,30 @@ def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
     elif options["duration"] is None and options["requests"] is None:
         told["duration_s"] = DURATION_S
     return told
+
+
+def _warmed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """How many requests come before: as many as are told, else as are in flight at a time; a batch is no load to warm up under."""
+    if (told := options["warmup"]) is None and options["concurrency"] and options["batch"] is None:
+        told = max(2, options["concurrency"])
+    return {} if told is None else {"warmup_requests": told}
+
+
+def prompts_said(said: str | None, *, limit: int | None) -> dict[str, Any]:
+    """What `--prompts` says: a file's prompts, or the task whose documents they are. Raises: Invalid."""
+    if said is None:
+        if limit is not None:
+            raise Invalid(f"--prompts-limit {limit} is of a data set's prompts: give --prompts, or leave it out", code="option")
+        return {}
+    if said.endswith(".jsonl") or (nameable(said) and Path(said).is_file()):
+        return {"prompts": prompted(Path(said), limit=limit)}
+    return {"prompts_task": said} | ({} if limit is None else {"prompts_limit": limit})
+
+
+def extra_said(said: str) -> str:
+    """What `--extra-body` says, or the file that it names, as a workload has it. Raises: Invalid."""
+    told = text_of(Path(said[1:]), most_bytes=MIB) if said.startswith("@") else said
+    return json.dumps(body_of(told), sort_keys=True, separators=(",", ":"))
 
 
 def _swept(profile: str | None) -> str:

@@ -12,7 +12,7 @@ from infra.places import is_there
 from infra.text_files import MIB, text_of
 from query_api.cli.budgets import budget
 from query_api.cli.shares import with_shares
-from query_api.cli.trace_files import packed
+from query_api.cli.trace_files import packed, prompted
 from streams.errors import Invalid
 
 Loc = Sequence[int | str]
@@ -76,11 +76,18 @@ def _completed(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _load(told: Any) -> dict[str, Any]:
-    """A workload whose trace is a file's name, with what the file holds."""
-    if not isinstance(told, dict) or not isinstance(told.get("trace"), str):
+    """A workload whose trace or prompts are a file's name, with what the file holds, and whose extra_body is a mapping, as JSON."""
+    if not isinstance(told, dict):
         return {}
-    limits = {name: told[name] for name in ("speedup", "requests", "duration_s") if isinstance(told.get(name), int | float)}
-    return {"workload": told | {"trace": packed(Path(told["trace"]), **limits)}}
+    read = dict[str, Any]()
+    if isinstance(told.get("extra_body"), dict):
+        read["extra_body"] = json.dumps(told["extra_body"], sort_keys=True)
+    if isinstance(told.get("prompts"), str):
+        read["prompts"] = prompted(Path(told["prompts"]))
+    if isinstance(told.get("trace"), str):
+        limits = {name: told[name] for name in ("speedup", "requests", "duration_s") if isinstance(told.get(name), int | float)}
+        read["trace"] = packed(Path(told["trace"]), **limits)
+    return {"workload": told | read} if read else {}
 
 
 def _task(told: Any) -> Any:

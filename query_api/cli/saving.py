@@ -44,6 +44,11 @@ def _shown(told: Mapping[str, Any]) -> None:
         showing.table(heads, [_row(one) for one in told["savings"]])
     else:
         showing.say("Nothing that was measured would save.")
+    if told["otherwise"]:
+        rows = [
+            (one["way"], one["usd_per_month"], f"{100 * one['redone_ratio']:.3g} %", "; ".join(one["sources"])) for one in told["otherwise"]
+        ]
+        showing.table(["the same, paid", ">USD/month", ">done again", "by"], rows)
     if told["more"]:
         showing.note(f"and {told['more']} more that save less")
     if told["unlikely"]:

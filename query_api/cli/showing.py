@@ -158,12 +158,20 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
         yield board["no_places"]
     if several := [f"{short(row['model'])} (newest of {row['run_count']})" for row in rows if row.get("run_count", 1) > 1]:
         yield f"models with several runs: {', '.join(several)}"
+    yield from _under_level(rows)
     if board.get("chance_corrected"):
         yield "score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse"
     if board.get("left_out"):
         yield left_out(board["left_out"])
     yield from _proved(rows)
     yield from _sources(board)
+
+
+def _under_level(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the rows' servers can take, where their speed was measured by a sweep under a service level."""
+    for row in rows:
+        if under := row.get("under_slo"):
+            yield f"{short(row['model'])}: {number(under['rate_per_s'], 2)} requests/s under its service level, {level(under['slo'])}"
 
 
 def marks(row: Mapping[str, Any]) -> str:
@@ -340,6 +348,17 @@ def performance(told: Mapping[str, Any]) -> None:
     if told["rules"]:
         rules(told["rules"])
     _not_answered(told)
+    _flagged(told)
+
+
+def _flagged(told: Mapping[str, Any]) -> None:
+    """Prints why a load's figures are to be read with care."""
+    if repeated := told.get("prompts_repeated"):
+        say(f"{repeated} requests had a prompt of the data set that was sent before: a server may have kept it")
+    if told["steady"]["steady"] is False:
+        remark((f"the load was not steady: {told['steady']['why']}; its figures depend on how long it was", "yellow"))
+    if contradicted := told.get("usage_contradicted"):
+        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))
@@ -366,7 +385,7 @@ def sweep(told: Mapping[str, Any]) -> None:
     rows = [
         ("alone" if step["rate_per_s"] is None else number(step["rate_per_s"], 2), number(step["requests_per_s"], 2),
          number(step["goodput_per_s"], 2), seconds(step["ttft_s"]["p95"]), seconds(step["itl_s"]["p95"]), seconds(step["e2e_s"]["mean"]),
-         step["verdict"] + (f": {step['why']}" if step["why"] else ""))
+         step["verdict"] + (f": {step['why']}" if step["why"] else "") + (f"; not steady: {step['unsteady']}" if step["unsteady"] else ""))
         for step in steps
     ]  # fmt: skip
     table([">asked/s", ">served/s", ">goodput/s", ">TTFT p95", ">ITL p95", ">E2E mean", ""], rows)

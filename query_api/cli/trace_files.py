@@ -1,4 +1,4 @@
-"""Traces of loads, from files, as a request has them: what is wrong in one is said with its file and line."""
+"""Traces and prompts of loads, from files, as a request has them: what is wrong in one is said with its file and line."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.text_files import lines_of
-from schemas.requests import Traced
+from schemas.requests import Prompt, Traced
 from streams.errors import Invalid
 
 
@@ -27,3 +27,18 @@ def traced(path: Path, *, requests: int | None = None, until_ms: float = float("
             return read_trace(lines, requests=requests, until_ms=until_ms)
         except Invalid as error:
             raise (Invalid(f"{path}, {error}", code=CODE) if error.code == CODE else error) from error  # others name the file already
+
+
+def prompted(path: Path, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """The prompts of a file of JSON lines, the first so many. Raises: Invalid."""
+    return [one.model_dump() for one in _prompts(path, limit=limit)]
+
+
+def _prompts(path: Path, *, limit: int | None) -> Sequence[Prompt]:
+    from streams.speed.prompts import CODE, read_prompts
+
+    with closing(lines_of(path)) as lines:
+        try:
+            return read_prompts(lines, limit=limit)
+        except Invalid as error:
+            raise (Invalid(f"{path}, {error}", code=CODE) if error.code == CODE else error) from error

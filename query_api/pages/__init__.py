@@ -4,11 +4,13 @@ from starlette.routing import Route
 
 from query_api.pages import (
     acts,
+    buying,
     calculating,
     cluster,
     comparison,
     dead_letters,
     grids,
+    histories,
     leaderboard,
     overview,
     parity,
@@ -22,14 +24,16 @@ from query_api.pages import (
 )
 from query_api.pages.rendering import TEMPLATES
 
-__all__ = ["ROUTES", "TEMPLATES"]
+__all__ = ["FORMS", "ROUTES", "TEMPLATES"]
 
+FORMS: list[Route] = [*buying.FORMS]
 ROUTES: list[Route] = [
     *overview.ROUTES,
     *leaderboard.ROUTES,
     *comparison.ROUTES,
     *parity.ROUTES,
     *recommending.ROUTES,
+    *buying.ROUTES,
     *saving.ROUTES,
     *predicting.ROUTES,
     *predicting_scores.ROUTES,
@@ -37,8 +41,8 @@ ROUTES: list[Route] = [
     *samples.ROUTES,
     *run.ROUTES,
     *grids.ROUTES,
+    *histories.ROUTES,
     *cluster.ROUTES,
-    *acts.ROUTES,
     *dead_letters.ROUTES,
     *acts.ROUTES,
     *reference.ROUTES,

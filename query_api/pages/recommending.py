@@ -6,18 +6,22 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from infra.identity import now_us
+from query_api.access.callers import caller_of
 from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
+from query_api.producing.buying import asked_of
 from query_api.reading import decisions
-from query_api.reading.deciding import LISTING, Asking, measured_tasks
-from query_api.state import state_of
+from query_api.reading.deciding import LISTING, Asking, measured_names
+from query_api.routes.recommendations import by_model_told, by_rules, model_reading
+from query_api.state import State, state_of
 from schemas.decisions import Contender, RecommendationMade
 from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
-from streams.deciding.sentences import as_yaml, read
-from streams.errors import Invalid, NotFound
+from streams.deciding.sentences import as_yaml
+from streams.errors import Invalid, NotFound, Unavailable
 from streams.money.prices import is_stale
 from streams.times import day
+from streams.trust.access import covers
 
 Told = dict[str, Any]
 # The form's fields: the part of the requirement and the field in it that each tells, its label, an example.
@@ -94,21 +98,53 @@ async def load(request: Request) -> Content:
     recent, _ = await state.reading.page(LISTING, sort="-made_us", limit=RECENT)
     decided = await decisions.page(state.reading, sort="-decided_us", limit=RECENT)
     shown = {"title": "Recommend", "asked": asked, "amounts": AMOUNTS, "names": NAMES, "maps": MAPS, "figures": FIGURES, "recent": recent,
-             "decided": decided, "share_told": share_told, "percent": percent}  # fmt: skip
+             "decided": decided, "share_told": share_told, "percent": percent, "reader": state.reader.name}  # fmt: skip
     try:
         if sentence := asked.get("sentence", "").strip():
-            found = read(sentence, tasks=await measured_tasks(state.reading))
-            return shown | {"made": None, "asked": {"sentence": sentence} | form_of(found.requirement), "read": found}
+            return shown | {"made": None} | await _read(state, sentence, asked)
         if "id" in asked:
             kept = await state.deciding.kept(asked["id"])
-            return shown | _shown(kept) | {"stale": _stale(state.deciding.priced_us(kept.prices))}
+            return shown | _shown(kept) | await _to_ask(request, kept) | {"stale": _stale(state.deciding.priced_us(kept.prices))}
         told = told_by(asked)
         made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
     if made is None:
         return shown | {"made": None}
-    return shown | _shown(made) | {"yaml": as_yaml(told), "stale": _stale(state.deciding.priced_us(made.prices))}
+    return (
+        shown
+        | _shown(made)
+        | await _to_ask(request, made)
+        | {"yaml": as_yaml(told), "stale": _stale(state.deciding.priced_us(made.prices))}
+    )
+
+
+async def _read(state: State, sentence: str, asked: Mapping[str, str]) -> Content:
+    """What a sentence was understood as, by rules and, where that is wanted, by a model; the form has the reading that is taken.
+
+    Nothing is recommended by it: the form waits to be looked over. Raises: Invalid.
+    """
+    names = await measured_names(state.reading)
+    by_model: dict[str, Any] | None = None
+    if asked.get("reader") and state.reader.name:
+        try:
+            found = await model_reading(state, sentence, names)
+        except Unavailable as error:
+            return {"asked": {"sentence": sentence}, "why": str(error)}
+        rules = by_rules(sentence, names, alone=False)
+        by_model = by_model_told(state.reader.name, found, rules.requirement)
+    else:
+        rules = by_rules(sentence, names, alone=True)
+    take = by_model is not None and (asked.get("take") == "model" or not rules.requirement)
+    filled = form_of(by_model["requirement"] if by_model and take else rules.requirement)
+    reading = {"sentence": sentence} | ({"reader": "1"} if by_model else {})
+    return {"asked": reading | filled, "read": rules, "by_model": by_model, "take": "model" if take else "rules"}
+
+
+async def _to_ask(request: Request, made: RecommendationMade) -> Content:
+    """What asking for each of its next runs comes to, and whether who looks may; `here` leads back to this recommendation."""
+    may = covers(caller_of(request).role, "submitter")
+    return {"buyings": await asked_of(state_of(request), made), "may": may, "here": dict(request.query_params)}
 
 
 def _stale(published_us: int | None) -> str | None:

@@ -2,7 +2,7 @@
 SELECT act_id, at_us, kind, `by`, about, told FROM
 (
     SELECT
-        event_id AS act_id, written_us AS at_us, 'access' AS kind, '' AS `by`, concat(member, ', ', organisation) AS about,
+        event_id AS act_id, written_us AS at_us, 'access' AS kind, `by`, concat(member, ', ', organisation) AS about,
         multiIf(
             isNull(key_hash), concat(subject, ' opens nothing any more'),
             startsWith(subject, 'oidc:'), concat('comes in by the identity provider, as ', role),

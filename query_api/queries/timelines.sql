@@ -58,12 +58,16 @@ FROM
     FROM
     (
         SELECT job_id, attempt,
-            arraySort(groupArray((chunk, JSONExtract(arrival_ns, 'Array(Int64)'), JSONExtract(tokens_per_arrival, 'Array(Int64)')))) AS chunks,
+            arraySort(groupArray((chunk, arrived, if(empty(tokens_per_arrival), arrayWithConstant(length(arrived), 1), tokens_per_arrival)))) AS chunks,
             arrayFlatten(arrayMap(one -> one.2, chunks)) AS arrivals,
             arrayFlatten(arrayMap(one -> one.3, chunks)) AS brought,
             arraySlice(arrayZip(arrayDifference(arrivals), arrivals, brought), 2) AS between
-        FROM fact_token_timings FINAL
-        WHERE run_id = {run_id:String}
+        FROM
+        (
+            SELECT *, arrayCumSum(arrayPushFront(gap_ns, assumeNotNull(first_ns))) AS arrived
+            FROM fact_token_timings FINAL
+            WHERE run_id = {run_id:String} AND isNotNull(first_ns)
+        )
         GROUP BY job_id, attempt, request_index, sequence
     )
     ARRAY JOIN between AS gaps

@@ -4,7 +4,7 @@ import asyncio
 import json
 import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -27,7 +27,7 @@ from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of
 from streams.deciding.next_runs import Asked, Question, next_runs, runs_of, what_is_missing
 from streams.deciding.recommending import Recommendation, recommend
-from streams.deciding.savings import Savings, savings
+from streams.deciding.savings import Savings, paid_otherwise, savings
 from streams.errors import Invalid, NotFound
 from streams.money.prices import PriceBook
 
@@ -53,9 +53,11 @@ class Asking:
     at_us: int | None = None
 
 
-async def measured_tasks(reading: Reading) -> list[str]:
-    """The tasks that a board ranks."""
-    return [row["board"].removeprefix(TASK) for row in await reading.rows("boards") if row["board"].startswith(TASK)]
+async def measured_names(reading: Reading) -> dict[str, list[str]]:
+    """The tasks and the suites that a board ranks; not what was asked together without a name."""
+    boards = [row["board"] for row in await reading.rows("boards")]
+    tasks = [name.removeprefix(TASK) for name in boards if name.startswith(TASK)]
+    return {"tasks": tasks, "suites": [name for name in boards if not name.startswith(TASK) and "+" not in name]}
 
 
 class Measurements:
@@ -201,4 +203,5 @@ def saving(requirement: Requirement, evidence: Evidence, priced: Priced, run_id:
             code="unknown-run",
         )
     now = next((key for key, origin in here.items() if origin.chat == run.plan.chat), min(here))
-    return savings(requirement, own.candidates, own.scores, now=now, margin=margin), own
+    found = savings(requirement, own.candidates, own.scores, now=now, margin=margin)
+    return replace(found, otherwise=paid_otherwise(found, priced.otherwise(own.origins[now].deployed))), own

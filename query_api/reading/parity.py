@@ -23,7 +23,7 @@ from streams.statistics.differences import JOINED
 from streams.statistics.quotients import METHOD as RATIO
 
 KEPT: Final = 16
-ELSEWHERE: Final = frozenset({"url", "api"})  # of a workload: by what address, which is no part of the load
+ELSEWHERE: Final = frozenset({"url", "api", "http", "streams"})  # of a workload: by what way, which is no part of the load
 Apart = Mapping[str, Mapping[str, int]]  # task → samples, and on how many of them the answers differ
 
 

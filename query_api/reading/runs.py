@@ -235,11 +235,17 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s", "goodput_per_s")},
         **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
         "errors_by_kind": {name.removeprefix(OF_KIND): _whole(value[name]) for name in value if name.startswith(OF_KIND)},
+        **{name: _whole(value.get(name)) for name in ("text_tokens", "prompts_repeated")},
+        "usage_contradicted": figures.get("usage_contradicted", {}).get("origin"),
         "undefined": {name: row["why_undefined"] for name, row in figures.items() if row["value"] is None and row["why_undefined"]},
+        "steady": {
+            "steady": bool(value["steady"]) if value.get("steady") is not None else None, "why": figures.get("steady", {}).get("origin"),
+        },
         "client": {
             "overloaded": bool(value["client_overloaded"]) if value.get("client_overloaded") is not None else None,
             "why": figures.get("client_overloaded", {}).get("origin"),
             "pacing_error_p99_s": scaled(value.get("pacing_error_p99"), NS),
+            **{name: _whole(value.get(f"client_{name}")) for name in ("unread_max", "unsent_max")},
         },
         "energy": {
             "grade": grade, "boundary": boundary, "why_undefined": energy.get("why_undefined"),

@@ -39,8 +39,11 @@ def _reached(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _step(step: Mapping[str, Any]) -> dict[str, Any]:
     value = {one["metric"]: one["value"] for one in step["figures"]}
+    trend = next((one["origin"] for one in step["figures"] if one["metric"] == "steady" and one["value"] == 0), None)
     return {
         **{name: step[name] for name in ("step", "rate_per_s", "verdict", "why")},
         **{name: round(value[name]) for name in ("requests", "errors")}, **{name: value.get(name) for name in OF_STEP},
         **{f"{name}_s": spread(value, name) for name in LATENCIES},
+        # A queue that grows is what a saturated step is known by.
+        "unsteady": trend if step["verdict"] != "saturated" else None,
     }  # fmt: skip

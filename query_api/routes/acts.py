@@ -26,7 +26,7 @@ class Act(Shape):
     act_id: str = Field(description="the event's id; of prices, the version and its source")
     at_us: int = Field(description="when, by the log's clock")
     kind: Kind
-    by: str = Field(description="who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached")
+    by: str = Field(description="who did it, or says so: of keys, who was at the command line; empty where the event names nobody")
     about: str = Field(description="the run, member, organisation, key, place or version")
     told: str = Field(description="what was done, or the reason that was given")
 

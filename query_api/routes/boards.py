@@ -8,8 +8,10 @@ from query_api.operations.problems import Malformed
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading import rankings as reading_rankings
+from query_api.reading.capacities import under_level
 from query_api.reading.paging import Listing, Paged, PagedWhole
 from query_api.reading.standing import beside
+from query_api.routes.run_speed import Level
 from schemas.requests import Chat
 from streams.quality.exposure import DataAge
 
@@ -74,6 +76,16 @@ class AnswerCost(Shape):
     energy_grade: str | None = Field(description="how the energy of the run is known; null where it is not")
 
 
+class UnderLevel(Shape):
+    """The highest rate of requests at which a server kept a service level; its interval reaches to the next rate that missed it."""
+
+    rate_per_s: float
+    low: float | None
+    high: float | None
+    method: str | None = Field(description="what made the interval; null without one")
+    slo: Level = Field(description="what it was held to: rates under other levels are not comparable")
+
+
 class RankingRow(Shape):
     """A model's place, with what its run measured. One without a rank says in `missing` what it lacks: tasks, a figure, or samples."""
 
@@ -105,6 +117,9 @@ class RankingRow(Shape):
     other_equal_ratio: float | None = None
     retracted: bool = Field(default=False, description="its run no longer counts: it has no rank, and stays")
     speed_run: str | None = Field(description="the run that the speed was measured in")
+    under_slo: UnderLevel | None = Field(
+        default=None, description="capacity under a service level, where the speed was measured by a sweep under one; ttft is latency alone"
+    )
     cost: TokenCost | None
     answers: AnswerCost | None = None
     chat: Chat = Field(description="how prompts were dressed")
@@ -166,8 +181,11 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     chosen = asked.model_dump(exclude={"board", "task"})
     found = await reading_rankings.ranking(call.state.reading, board, **chosen)
     costs = await call.state.costs.of_rows(found["rows"])
+    rates = await under_level(call.state.reading, found["rows"])
     found |= await beside(call.state.reading, found["board"])
-    return Ranking.model_validate(found | {"rows": [row | costs[row["run_id"]] for row in found["rows"]]})
+    return Ranking.model_validate(
+        found | {"rows": [row | costs[row["run_id"]] | {"under_slo": rates[row["run_id"]]} for row in found["rows"]]}
+    )
 
 
 OPERATIONS = (

@@ -21,6 +21,8 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+    unread_max: int | None = Field(default=None, description="so many answers waited to be read at most; null before this was told")
+    unsent_max: int | None = Field(default=None, description="so many measurements waited at the agent for the log at most")
 
 
 class Energy(Shape):
@@ -62,6 +64,7 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None = Field(default=None, description="the trend that a step had which was not saturated; null where it had none")
 
 
 class Reached(Shape):
@@ -101,6 +104,13 @@ class Rules(Shape):
     checks: tuple[RuleCheck, ...]
 
 
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None = Field(description="null where there are too few requests, or it was not tested")
+    why: str | None = Field(description="in which way they did not")
+
+
 class Speed(Shape):
     """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
@@ -122,6 +132,16 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    text_tokens: int | None = Field(
+        default=None, description="output tokens by the model's tokenizer, beside a usage; null where it is not here"
+    )
+    prompts_repeated: int | None = Field(
+        default=None, description="requests with a data set's prompt that was sent before; null of a load with other prompts"
+    )
+    usage_contradicted: str | None = Field(
+        default=None,
+        description="how the tokens that the server counted contradict those of its texts; null where they do not, or are not known",
+    )
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
@@ -130,6 +150,7 @@ class Speed(Shape):
     tpot_s: Spread
     e2e_s: Spread
     goodput_per_s: float | None = Field(description="requests a second that kept every limit; null without a service level")
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None = Field(description="what the load was held to")

@@ -50,6 +50,15 @@ class Saving(Shape):
     runs: dict[str, str]
 
 
+class PaidOtherwise(Shape):
+    """A month of what runs now on spot machines or under a reservation; nothing of it was measured anew."""
+
+    way: str = Field(description="spot, reserved for 1 year, reserved for 3 years")
+    usd_per_month: float
+    redone_ratio: float = Field(description="of the work, by interruptions: an assumption of the price book (`spot_redone`)")
+    sources: tuple[str, ...]
+
+
 class SavingsTold(Shape):
     """What runs now, a month of it under the load, and what would save, the most first. `unlikely`: cheaper ones that are not listed."""
 
@@ -61,6 +70,9 @@ class SavingsTold(Shape):
     replicas: int
     margin: float
     savings: tuple[Saving, ...] = Field(description=f"the first {MOST_TOLD}")
+    otherwise: tuple[PaidOtherwise, ...] = Field(
+        description="what runs now, paid in another way that the price book knows, the cheapest first"
+    )
     more: int = Field(description="how many more would save")
     unlikely: int = Field(description="cheaper ones that probably break a constraint, or lose more quality than the margin")
 
@@ -81,7 +93,7 @@ def told(found: Savings, own: measured.Field, *, margin: float) -> SavingsTold:
     return SavingsTold.model_validate({
         "model": now.model, "engine": now.engine, "hardware": now.hardware, "usd_per_month": asdict(found.usd_per_month),
         "quality": asdict(found.quality), "replicas": found.replicas, "margin": margin, "more": len(found.found) - len(first),
-        "unlikely": found.unlikely, "savings": [
+        "unlikely": found.unlikely, "otherwise": [asdict(one) for one in found.otherwise], "savings": [
             {
                 "model": one.candidate.model, "engine": one.candidate.engine, "hardware": one.candidate.hardware, "changes": one.changes,
                 "saved_usd_per_month": asdict(one.saved_usd_per_month), "saved_ratio": one.saved_ratio,

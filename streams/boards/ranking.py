@@ -232,12 +232,10 @@ def _missing(entry: Entry, tasks: Sequence[str]) -> tuple[str, ...]:
 
 def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> list[RankingRow]:
     """Rows from every task's shared samples, each task chance-corrected."""
-    planned = [_as_planned(entries, task) for task in tasks]
-    parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
+    planned = [as_planned(entries, task) for task in tasks]
     each = [standing([entry.run for entry in entries], one, known, most=greatest(one.main_metric)) for one in planned]
-    chances = [_chance(one) for one in planned]
-    scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
-    guessed = math.fsum(scale * chance for scale, chance in zip(scales, chances, strict=True))
+    scales, taken = corrected(planned)
+    guessed = math.fsum(taken)
     scores = np.sum([scale * one.scores for scale, one in zip(scales, each, strict=True)], axis=0) - guessed
     families = _families(planned, [one.shared for one in each])
     of_all = (*(one.shared.name for one in each), *scales)
@@ -252,7 +250,15 @@ def _suite(entries: Sequence[Entry], tasks: Sequence[str], known: Reckoned) -> l
     return _ordered(entries, scores, own, over=over, intervals=intervals, methods=methods, samples=samples, tasks=tasks, known=known)
 
 
-def _as_planned(entries: Sequence[Entry], task: str) -> PlannedTask:
+def corrected(planned: Sequence[PlannedTask]) -> tuple[list[float], list[float]]:
+    """What a suite's tasks are multiplied by, and what is taken away of each then: what guessing gives. The rest adds up to its score."""
+    parts = weights([Counted(one.task, one.group, _size(one), one.weight_by_size) for one in planned])
+    chances = [_chance(one) for one in planned]
+    scales = [part / (1 - chance) for part, chance in zip(parts, chances, strict=True)]
+    return scales, [scale * chance for scale, chance in zip(scales, chances, strict=True)]
+
+
+def as_planned(entries: Sequence[Entry], task: str) -> PlannedTask:
     """The task as one of the runs has it, where they can be told one that knows what it shares with tasks of other files."""
     return max((found for entry in entries if (found := entry.run.planned(task))), key=lambda found: bool(found.places))
 

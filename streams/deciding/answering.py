@@ -16,8 +16,9 @@ from streams.deciding.constraints import told as in_words
 from streams.deciding.deploying import guide_of
 from streams.deciding.drawing import DRAWS
 from streams.deciding.measured import Field
-from streams.deciding.next_runs import Question, lacks
+from streams.deciding.next_runs import Question, lacking
 from streams.deciding.recommending import FORMULA_VERSION, Choice, Recommendation, Refused
+from streams.deciding.requiring import is_air_gapped
 from streams.deciding.screening import Decision
 from streams.errors import Invalid
 
@@ -54,6 +55,7 @@ def digest_of(own: Field) -> str:
         parts.update(repr(told).encode())
     for scores in own.scores:
         parts.update(repr((scores.task, scores.models, scores.values.shape)).encode() + scores.values.tobytes())
+        parts.update(repr(scores.part).encode() if scores.part else b"")
     return parts.hexdigest()
 
 
@@ -62,9 +64,9 @@ def _contenders(told: Recommendation, own: Field, requirement: Requirement) -> t
         return ()
     places = {one.key: place for place, one in enumerate(told.made.worlds.candidates)}
     shown = told.choices[:MOST_CHOICES]
-    drawn = _drawn(told.made, [places[one.candidate.key] for one in shown])
+    drawn, lacks = _drawn(told.made, [places[one.candidate.key] for one in shown]), lacking(told)
     return tuple(
-        _contender(one, figures, told, own, requirement, guided=n < MOST_GUIDES)
+        _contender(one, figures, lacks.get(one.candidate.key, ()), own, requirement, guided=n < MOST_GUIDES)
         for n, (one, figures) in enumerate(zip(shown, drawn, strict=True))
     )
 
@@ -82,15 +84,15 @@ def unit_of(figure: str) -> str:
 
 
 def _contender(
-    one: Choice, figures: tuple[DrawnFigure, ...], told: Recommendation, own: Field, requirement: Requirement, *, guided: bool
+    one: Choice, figures: tuple[DrawnFigure, ...], missing: tuple[str, ...], own: Field, requirement: Requirement, *, guided: bool
 ) -> Contender:
-    candidate, origin, missing = one.candidate, own.origins[one.candidate.key], lacks(one.candidate, told)
+    candidate, origin = one.candidate, own.origins[one.candidate.key]
     return Contender(
         candidate=candidate.key, model=candidate.model, engine=candidate.engine, hardware=candidate.hardware, feasible=one.feasible,
         pareto=one.front, confidence=one.confidence, loss=one.loss, why=_why(one, missing), figures=figures, lacks=missing,
         measured_by=tuple(sorted(set(origin.runs.values()))), usd_per_hour=candidate.usd_per_hour,
         capacity=_sized(candidate, own, requirement) if guided else None,
-        guide=guide_of(candidate, origin, requirement.latency) if guided else None,
+        guide=guide_of(candidate, origin, requirement.latency, air_gapped=is_air_gapped(requirement)) if guided else None,
     )  # fmt: skip
 
 

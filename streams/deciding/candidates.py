@@ -84,12 +84,22 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """What a task is of its suite: the suite's score is the sum of scale · value - guessed over its tasks, as its board has it."""
+
+    suite: str
+    scale: float
+    guessed: float
+
+
+@dataclass(frozen=True, slots=True)
 class TaskScores:
     """Many models' scores of the same documents of a task, shape [models, documents], each from 0 to 1; NaN: not answered.
 
     `ordinals` and `clusters` are the documents', where they are told; tasks of the same `documents` ask about the same ones.
     `over_setups`, [models]: each mean's standard error from set-ups, as far as they were varied; `beside`: what its figure's variance has
-    beside that of its documents, where it stopped early (less than 0: of nearly all documents of a task).
+    beside that of its documents, where it stopped early (less than 0: of nearly all documents of a task). `part`, where it is but a
+    part of what was asked for.
     """
 
     task: str
@@ -100,6 +110,12 @@ class TaskScores:
     documents: str | None = None
     over_setups: Floats | None = None
     beside: Floats | None = None
+    part: Part | None = None
+
+    @property
+    def asked(self) -> str:
+        """The name that quality was asked by: its suite's, or its own."""
+        return self.part.suite if self.part else self.task
 
     @property
     def places(self) -> Places:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from schemas.requests import Chat
@@ -18,6 +18,13 @@ def submit(weights: Weights, chat: Chat, *, task: str, limit: int, fewshot: int 
     told = ["assay", "submit", "--model", weights.uri, *_engine(weights), "--task", task, "--limit", str(limit)]
     told += ["--fewshot", str(fewshot)] if fewshot is not None else []
     return shlex.join([*told, *_dress(chat), "--wait"])
+
+
+def ask(weights: Weights, chat: Chat, *, suite: str, tasks: Sequence[str] = (), limit: int) -> str:
+    """`assay submit` of each of a suite's tasks' first so many documents; `tasks`, where the suite is but a name for them."""
+    told = ["assay", "submit", "--model", weights.uri, *_engine(weights), "--suite", suite]
+    told += [word for task in tasks for word in ("--task", task)]
+    return shlex.join([*told, "--limit", str(limit), *_dress(chat), "--wait"])
 
 
 def perf(weights: Weights, traffic: Traffic | None, *, concurrency: int = WARMED) -> str:

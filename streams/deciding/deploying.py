@@ -5,7 +5,7 @@ Flags are those of vLLM 0.32 (`vllm serve`), llama.cpp's `llama-server` and tran
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -65,14 +65,19 @@ SERVERS: Final[Mapping[str, Server]] = MappingProxyType({
 })  # fmt: skip
 
 
-def guide_of(candidate: Candidate, origin: Origin, latency: Latency) -> Guide:
-    """The guide for a candidate; without a command where nothing serves its engine."""
+def guide_of(candidate: Candidate, origin: Origin, latency: Latency, *, air_gapped: bool = False) -> Guide:
+    """The guide for a candidate; without a command where nothing serves its engine. `air_gapped`: there is no net where it will run."""
     server, speed_run = SERVERS.get(candidate.engine), origin.point.run_id if origin.point else None
     if server is None:
         why = f"nothing serves the engine {candidate.engine}: choose one that {', '.join(SERVERS)} can read, and measure it"
         return Guide(command=None, compose=None, alerts=(), notes=(why,), speed_run=speed_run)
     arguments = server.arguments(origin)
-    notes = (*server.notes, *(_check(origin) if server.notes else ()), *_local(origin))
+    notes = (
+        *server.notes,
+        *(_check(origin) if server.notes else ()),
+        *_local(origin),
+        *(_without_net(server, origin) if air_gapped else ()),
+    )
     return Guide(
         command=shlex.join(arguments), compose=_compose(server, arguments, origin), alerts=tuple(_alerts(candidate, latency)), notes=notes,
         speed_run=speed_run,
@@ -88,6 +93,15 @@ def _check(origin: Origin) -> tuple[str, ...]:
 def _local(origin: Origin) -> tuple[str, ...]:
     uri = origin.deployed.weights.uri
     return (f"the model is a folder or file of the machine that planned the run: bring {uri} along",) if uri.startswith("/") else ()
+
+
+def _without_net(server: Server, origin: Origin) -> Iterator[str]:
+    """What must be there before, where nothing can be fetched."""
+    uri = origin.deployed.weights.uri
+    fetched = "" if uri.startswith("/") else f", and the weights, as `assay pull {shlex.quote(uri)}` has them, in the place of {uri}"
+    yield f"nothing can be fetched where it runs: bring the server's image along{fetched}; set HF_HUB_OFFLINE=1"
+    if server.installs:
+        yield "the service for compose installs its packages as it starts: build an image that has them first"
 
 
 def _compose(server: Server, arguments: Sequence[str], origin: Origin) -> str:

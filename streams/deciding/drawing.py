@@ -33,7 +33,7 @@ QUALITY: Final = "quality:"
 class Worlds:
     """Figures by name: as measured, shape [candidates], and drawn, shape [draws, candidates]. NaN: the candidate has none.
 
-    Single tasks are among them as `quality:<task>`.
+    Single tasks, groups and suites are among them as `quality:<name>`.
     """
 
     candidates: tuple[Candidate, ...]
@@ -67,10 +67,24 @@ def worlds(
     names = [name for name in names if wanted is None or name in wanted or name.startswith(QUALITY)]
     found = {name: _estimates(candidates, name, draws, [seed, n]) for n, name in enumerate(names)}
     found |= dict(_qualities(candidates, scores, draws, lambda n: [seed, len(names) + n]))
-    if tasks := [name for name in names if name.startswith(QUALITY)]:
+    found = _suites(found, scores)
+    if tasks := sorted(name for name in found if name.startswith(QUALITY)):
         found["quality"] = _joined(found, _counted(tasks, weights))
     points = {name: point for name, (point, _) in found.items()}
     return Worlds(tuple(candidates), points, {name: drawn for name, (_, drawn) in found.items()}, draws)
+
+
+def _suites(found: dict[str, tuple[Floats, Floats]], scores: Sequence[TaskScores]) -> dict[str, tuple[Floats, Floats]]:
+    """The same, with each suite in the place of its tasks: what they come to together."""
+    joined = dict[str, tuple[Floats, Floats]]()
+    for one in scores:
+        if one.part is not None:
+            suite, (point, drawn) = QUALITY + one.part.suite, found.pop(QUALITY + one.task)
+            before = joined.get(suite, (np.zeros_like(point), np.zeros_like(drawn)))
+            joined[suite] = (
+                before[0] + one.part.scale * point - one.part.guessed, before[1] + one.part.scale * drawn - one.part.guessed
+            )  # fmt: skip
+    return found | joined
 
 
 def _counted(tasks: Sequence[str], weights: Mapping[str, float] | None) -> dict[str, float]:

@@ -61,6 +61,9 @@ class Place:
         return "cpu" if not self.devices else "one-gpu" if len(self.devices) == 1 else "several-gpus"
 
 
+ELSEWHERE: Final = Place(("a server elsewhere",), "", 0, "any", 1, 1)
+
+
 @dataclass
 class Deployed:
     """Weights at a place: the runs that measured them there, the oldest first. `used`, `card` and `model` are the newest run's."""
@@ -125,6 +128,16 @@ class Evidence:
             if seen is not None:
                 weights, place = weights_of(run), place_of(seen, run)
                 found.setdefault((weights, place), Deployed(weights, place, seen)).runs.append(run)
+        return tuple(found.values())
+
+    @cached_property
+    def elsewhere(self) -> tuple[Deployed, ...]:
+        """What servers elsewhere answered: of these the hardware is not known, and whoever needs one needs a net."""
+        found: dict[Weights, Deployed] = {}
+        for run_id in sorted(self.books.results):
+            run = self.books.results[run_id]
+            if run.engine and run.served_elsewhere and not run.plan.subject and (seen := self._seen(run)):
+                found.setdefault(weights_of(run), Deployed(weights_of(run), ELSEWHERE, seen)).runs.append(run)
         return tuple(found.values())
 
     def _seen(self, run: Result) -> EnvironmentSeen | None:

@@ -28,6 +28,8 @@ def _front(values: Floats) -> Places:
     From the greatest sum of scaled figures on, each that is left is taken and all that it dominates are left out. Sums that are equal but
     for rounding may take one before the one that dominates it, so those taken are compared at the end.
     """
+    if values.shape[1] == 2 and len(values):
+        return _front_of_two(values)
     spread = np.ptp(values, axis=0) if len(values) else np.ones(values.shape[1])
     scaled = values / np.where(spread > 0, spread, 1.0)
     rest, taken = np.argsort(-scaled.sum(axis=1), kind="stable"), []
@@ -39,6 +41,17 @@ def _front(values: Floats) -> Places:
     own = values[found]
     no_worse = (own[:, None] >= own[None]).all(axis=2)
     return np.asarray(found[~(no_worse & ~no_worse.T).any(axis=0)])
+
+
+def _front_of_two(values: Floats) -> Places:
+    """The same of two figures, by their order: who has the most of the second of those alike in the first, and more than all before."""
+    order = np.lexsort((-values[:, 1], -values[:, 0]))
+    first, second = values[order].T
+    begins = np.append(True, first[1:] < first[:-1])
+    group, most = np.cumsum(begins) - 1, second[begins]
+    ahead = np.maximum.accumulate(most)
+    on = (second == most[group]) & ((group == 0) | (second > ahead[np.maximum(group - 1, 0)]))
+    return np.asarray(order[on])
 
 
 def front_probability(drawn: Floats, feasible: Flags) -> Floats:

@@ -9,11 +9,12 @@ from schemas.requests import Chat
 from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores, Trait
 from streams.deciding.constraints import is_named
-from streams.deciding.evidence import Deployed, Evidence, Place
+from streams.deciding.evidence import ELSEWHERE, Deployed, Evidence, Place, shortened
 from streams.deciding.operating import LATENCIES, NS, Point, fitting, operating_point
+from streams.deciding.requiring import NO_NET, is_air_gapped
 from streams.deciding.scoring import Scored, scores_of
 from streams.errors import Invalid
-from streams.money.prices import NANO, PriceBook, Undefined, agent_hour
+from streams.money.prices import NANO, OtherHour, PriceBook, Undefined, agent_hour, other_hours
 
 J_PER_KWH: Final = 3.6e6
 UJ_PER_J: Final = 1e6
@@ -43,6 +44,11 @@ class Priced:
     def of(self, one: Deployed) -> PlacePrices:
         """What the place costs at which it runs."""
         return PlacePrices(self._hour(one), self._purchase(one), self._grams(one))
+
+    def otherwise(self, one: Deployed) -> tuple[OtherHour, ...]:
+        """What an hour of it costs where it is paid on spot, or under a reservation; nothing where that has no price."""
+        devices, where = one.environment.devices if one.place.devices else (), one.place
+        return other_hours(devices, where.cores, book=self.book, at_us=self.at_us, region=where.region, version=self.version)
 
     def _hour(self, one: Deployed) -> float | None:
         devices = one.environment.devices if one.place.devices else ()
@@ -118,6 +124,8 @@ def field_of(requirement: Requirement, evidence: Evidence, priced: Priced) -> Fi
     if len(made) > MOST_CANDIDATES:
         raise Invalid(f"{len(made):,} candidates are more than the {MOST_CANDIDATES:,} that one recommendation can weigh; say which "
                       "models, engines or hardware are allowed", code="candidates")  # fmt: skip
+    if is_air_gapped(requirement):  # who cannot be is refused by name
+        made += [_elsewhere(one) for one in evidence.elsewhere]
     origins = {candidate.key: origin for candidate, origin in made}
     return Field(tuple(candidate for candidate, _ in made), tuple(scores for scores, _ in scored.values()), origins)
 
@@ -143,6 +151,14 @@ def _made(one: Deployed, chat: Chat, making: Making) -> tuple[Candidate, Origin]
     return made, Origin(one, chat, point, behind)
 
 
+def _elsewhere(one: Deployed) -> tuple[Candidate, Origin]:
+    """A model that a server elsewhere answers for: nothing is known of it but what it needs."""
+    chat = one.newest.plan.chat
+    traits: dict[str, Trait] = {"place": "elsewhere", "net_at_run_time": ELSEWHERE.name}
+    key, label = derive_id("Candidate", one.name, chat.model_dump_json()), shortened(one.weights.uri)
+    return Candidate(key, label, one.weights.engine, ELSEWHERE.name, {}, traits), Origin(one, chat, None, {"place": one.newest.run_id})
+
+
 def _figures(one: Deployed, point: Point | None, making: Making) -> Iterator[tuple[str, Estimate]]:
     told = {"goodput_per_s": ("requests_per_s", 1.0), **{name: (metric, NS) for name, metric in LATENCIES.items()}}
     for name, (metric, by) in told.items():
@@ -159,6 +175,7 @@ def _figures(one: Deployed, point: Point | None, making: Making) -> Iterator[tup
 def _traits(one: Deployed) -> Iterator[tuple[str, Trait]]:
     card, used = one.card, one.used
     yield "place", one.place.kind
+    yield "net_at_run_time", NO_NET  # an engine of ours read its weights and its data from the machine's own disk
     yield "devices", float(len(one.place.devices))
     if card.licence:
         yield "licence", card.licence

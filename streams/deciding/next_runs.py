@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+
 from schemas.decisions import NextRun
 from schemas.requirements import Requirement
 from streams.deciding import commands
 from streams.deciding.candidates import FIGURES, Candidate, TaskScores
 from streams.deciding.drawing import QUALITY
-from streams.deciding.evidence import Evidence, known_tasks
+from streams.deciding.evidence import ELSEWHERE, Evidence, known_tasks
 from streams.deciding.measured import Field, Origin
 from streams.deciding.measuring_next import Offer, worths
-from streams.deciding.offering import BY_SPEED, contenders, documents, models_of, speed_run
+from streams.deciding.offering import BY_SPEED, as_many_again, contenders, documents, models_of, speed_run
 from streams.deciding.recommending import Recommendation
 from streams.deciding.screening import Decision
 from streams.errors import Invalid
@@ -75,7 +77,7 @@ def next_runs(told: Recommendation, question: Question) -> tuple[NextRun, ...]:
 
 
 def _worth_it(made: Decision, question: Question) -> Iterator[NextRun]:
-    found = [*(one for scores in question.own.scores for one in _documents(made, scores, question)), *_speeds(made, question)]
+    found = [*(one for parts in _asked(question) for one in _documents(made, parts, question)), *_speeds(made, question)]
     by_offer = {id(one.offer): one for one in found}
     for worth in worths(made.confidence, [one.offer for one in found]):
         if worth.gain > 0:
@@ -84,24 +86,48 @@ def _worth_it(made: Decision, question: Question) -> Iterator[NextRun]:
             yield NextRun(what=what, usd=worth.usd, confidence=worth.confidence, gain=worth.gain, words=worth.words, commands=typed)
 
 
-def _documents(made: Decision, scores: TaskScores, question: Question) -> Iterator[Buyable]:
-    """As many documents of a task again as there are, answered by all who contend; nothing where the task has no more."""
+def _asked(question: Question) -> list[tuple[TaskScores, ...]]:
+    """The scores by what was asked for: those of a task by itself, those of a suite together."""
+    found: dict[str, list[TaskScores]] = {}
+    for one in question.own.scores:
+        found.setdefault(one.asked, []).append(one)
+    return [tuple(parts) for parts in found.values()]
+
+
+def _documents(made: Decision, parts: Sequence[TaskScores], question: Question) -> Iterator[Buyable]:
+    """As many documents of a task or a suite again as there are, answered by all who contend; nothing where there are no more."""
+    scores = parts[0]
     places = [place for place in contenders(made) if made.worlds.candidates[place].model in scores.models]
     origins = [question.origin(made.worlds.candidates[place]) for place in models_of(made, places).values()]
-    runs, have = [one.runs[scores.task] for one in origins], scores.values.shape[1]
+    runs = [one.runs[scores.task] for one in origins]
     usd = [each for run_id in runs if (each := question.usd_per_document(run_id))]
     if not usd or len(usd) < len(runs) or question.asked.whole & set(runs):
         return
+    mean = sum(usd) / len(usd)
     try:
-        offer = documents(made, scores, have, usd_per_document=sum(usd) / len(usd), places=places)
+        offer = (
+            as_many_again(made, parts, usd_per_document=mean, places=places) if scores.part
+            else documents(made, scores, scores.values.shape[1], usd_per_document=mean, places=places)
+        )  # fmt: skip
     except Invalid:  # they share no documents: nothing is known of their noise
         return
-    each = math.ceil(have / len(known_tasks(question.evidence.results.values())[scores.task]))
+    whole = max(one.values.shape[1] for one in parts)
+    each = whole if scores.part else math.ceil(whole / len(known_tasks(question.evidence.results.values())[scores.task]))
     fewshots = [question.asked.fewshots.get((run_id, scores.task)) for run_id in runs]
     yield Buyable(offer, lambda times: tuple(
-        commands.submit(one.deployed.weights, one.chat, task=scores.task, limit=(1 + times) * each, fewshot=fewshot)
-        for one, fewshot in zip(origins, fewshots, strict=True)
+        _command(one, scores, question, limit=(1 + times) * each, fewshot=fewshot) for one, fewshot in zip(origins, fewshots, strict=True)
     ))  # fmt: skip
+
+
+def _command(origin: Origin, scores: TaskScores, question: Question, *, limit: int, fewshot: int | None = None) -> str:
+    """The command that asks the first so many documents of a task, or of each of the tasks of the suite that it is a part of."""
+    weights = origin.deployed.weights
+    if scores.part is None:
+        return commands.submit(weights, origin.chat, task=scores.task, limit=limit, fewshot=fewshot)
+    run_id = next(own.runs[scores.task] for own in question.own.origins.values() if scores.task in own.runs)
+    plan = question.evidence.results[run_id].plan
+    tasks = () if plan.suite_version else dict.fromkeys(one.group or one.task for one in plan.tasks)
+    return commands.ask(weights, origin.chat, suite=scores.asked, tasks=tuple(tasks), limit=limit)
 
 
 def _speeds(made: Decision, question: Question) -> Iterator[Buyable]:
@@ -121,19 +147,21 @@ def _repeated(command: str) -> Callable[[int], tuple[str, ...]]:
     return lambda times: (command if times == 1 else f"{command}  # {times} times",)
 
 
-def lacks(candidate: Candidate, told: Recommendation) -> tuple[str, ...]:
-    """The figures that count and that nobody measured of one who is left."""
+def lacking(told: Recommendation) -> dict[str, tuple[str, ...]]:
+    """The figures that count and that nobody measured, of each who is left and lacks any, by its key."""
     if told.made is None:
-        return ()
-    place = next(n for n, one in enumerate(told.made.worlds.candidates) if one.key == candidate.key)
-    points = told.made.worlds.points
-    return tuple(swing.figure for swing in told.made.weights if math.isnan(points[swing.figure][place]))
+        return {}
+    worlds, names = told.made.worlds, [swing.figure for swing in told.made.weights]
+    unknown = {name: np.isnan(worlds.points[name]) for name in names}
+    found = ((one.key, tuple(name for name in names if unknown[name][n])) for n, one in enumerate(worlds.candidates))
+    return {key: own for key, own in found if own}
 
 
 def _missing(told: Recommendation, question: Question) -> Iterator[NextRun]:
     """What must be measured before somebody can be chosen at all: of those who are left, then of those who are refused for nothing else."""
+    lacks = lacking(told)
     for one in told.choices:
-        if names := lacks(one.candidate, told):
+        if names := lacks.get(one.candidate.key):
             yield from _unknown(one.candidate, names, question)
     for other in told.refused:
         if other.refusals and all(refusal.own is None and refusal.constraint.measured for refusal in other.refusals):
@@ -154,17 +182,19 @@ def first_measurement(candidate: Candidate, names: Sequence[str], question: Ques
 
 def _asking(candidate: Candidate, names: Sequence[str], question: Question) -> Iterator[str]:
     origin = question.origin(candidate)
-    for scores in question.own.scores:
-        if candidate.model not in scores.models and any(name in ("quality", QUALITY + scores.task) for name in names):
-            yield commands.submit(origin.deployed.weights, origin.chat, task=scores.task, limit=scores.values.shape[1])
+    for parts in _asked(question):
+        if candidate.model not in parts[0].models and any(name in ("quality", QUALITY + parts[0].asked) for name in names):
+            first, whole = parts[0], max(one.values.shape[1] for one in parts)
+            yield _command(origin, first, question, limit=whole)
     if origin.point is None and any(not name.startswith("quality") for name in names):
         yield commands.perf(origin.deployed.weights, question.requirement.traffic)
 
 
 def what_is_missing(question: Question) -> str | None:
     """What to do first where a figure that counts is known of nobody: a command; None where everybody has a speed and a price."""
-    for candidate in question.own.candidates:
+    own = [one for one in question.own.candidates if question.origin(one).deployed.place != ELSEWHERE]
+    for candidate in own:
         if question.origin(candidate).point is None:
             return f"Measure it: {commands.perf(question.origin(candidate).deployed.weights, question.requirement.traffic)}"
-    priceless = sorted({candidate.hardware for candidate in question.own.candidates if candidate.usd_per_hour is None})
+    priceless = sorted({candidate.hardware for candidate in own if candidate.usd_per_hour is None})
     return f"No price of {priceless[0]} is known: `assay prices import FILE` publishes it" if priceless else None

@@ -1,6 +1,6 @@
 """What could be measured to decide between those who contend: documents of a task, or a speed run; with its price and its noise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from streams.deciding.drawing import QUALITY
 from streams.deciding.measuring_next import Offer
 from streams.deciding.screening import Decision
 from streams.errors import Invalid
+from streams.statistics.spreads import Floats
 
 CONTENDERS: Final = 6
 LEAST_CHANCE: Final = 0.02
@@ -37,15 +38,29 @@ def documents(made: Decision, scores: TaskScores, count: int, *, usd_per_documen
     Raises: Invalid where they share fewer than two.
     """
     models = models_of(made, places)
+    truths = made.worlds.drawn[QUALITY + scores.task][:, list(models.values())]
+    return Offer(f"{count:,} documents of {scores.task}", usd_per_document * count * len(models), truths, _noise(scores, models, count))
+
+
+def as_many_again(made: Decision, parts: Sequence[TaskScores], *, usd_per_document: float, places: Sequence[int]) -> Offer:
+    """As many documents again of every task of a suite; its noise is its tasks', joined as their scores are. Raises: as `documents`."""
+    models, counts = models_of(made, places), [one.values.shape[1] for one in parts]
+    scales = [one.part.scale if one.part else 1.0 for one in parts]
+    each = (scale**2 * _noise(one, models, count) for scale, one, count in zip(scales, parts, counts, strict=True))
+    truths = made.worlds.drawn[QUALITY + parts[0].asked][:, list(models.values())]
+    name = f"{sum(counts):,} documents of {parts[0].asked}"
+    return Offer(name, usd_per_document * sum(counts) * len(models), truths, np.sum(list(each), axis=0))
+
+
+def _noise(scores: TaskScores, models: Mapping[str, int], count: int) -> Floats:
+    """The covariance of the models' means over so many more documents, [models, models]."""
     known = scores.values[[scores.models.index(model) for model in models]]
     shared = known[:, ~np.isnan(known).any(axis=0)]
     if shared.shape[1] < 2:
         raise Invalid(f"{', '.join(models)} share fewer than two documents of {scores.task}; ask them the same ones first", code="offer")
     noise = np.atleast_2d(np.cov(shared)) / count
     # Models that agree everywhere still may differ on the next documents: as if they had on one.
-    noise = noise + np.eye(len(models)) / (shared.shape[1] * count)
-    truths = made.worlds.drawn[QUALITY + scores.task][:, list(models.values())]
-    return Offer(f"{count:,} documents of {scores.task}", usd_per_document * count * len(models), truths, noise)
+    return np.asarray(noise + np.eye(len(models)) / (shared.shape[1] * count))
 
 
 def speed_run(made: Decision, place: int, *, usd: float, relative_error: float) -> Offer:

@@ -1,12 +1,16 @@
 """What a requirement means for a decision: its hard constraints, and its load."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from schemas.requirements import Requirement
 from streams.deciding.constraints import Constraint
 from streams.deciding.drawing import QUALITY
 from streams.deciding.loads import Load
 from streams.money.derivations import NANO
+
+AIR_GAPPED: Final = "air-gapped"  # a place without a net, beside which there may be others: one-gpu, cpu
+NO_NET: Final = "none"
 
 
 def constraints_of(requirement: Requirement) -> tuple[Constraint, ...]:
@@ -40,18 +44,26 @@ def _usd(nano: int | None) -> float | None:
 def _traits(requirement: Requirement) -> Iterator[Constraint]:
     allowed = requirement.allowed
     one_of = {
-        "model": allowed.models, "hardware": allowed.hardware, "engine": allowed.engines, "place": allowed.places,
+        "model": allowed.models, "hardware": allowed.hardware, "engine": allowed.engines,
+        "place": tuple(name for name in allowed.places if name != AIR_GAPPED),
         "region": allowed.regions, "licence": allowed.licences, "kind": allowed.kinds,
     }  # fmt: skip
     for trait, names in one_of.items():
         if names:
             yield Constraint(trait, "one of", frozenset(names))
+    if is_air_gapped(requirement):
+        yield Constraint("net_at_run_time", "one of", frozenset({NO_NET}))
     if allowed.owned:
         yield Constraint("hardware", "one of", frozenset(allowed.owned))
     if allowed.languages:
         yield Constraint("languages", "all of", frozenset(allowed.languages))
     if allowed.context_tokens is not None:
         yield Constraint("context_tokens", "at least", float(allowed.context_tokens))
+
+
+def is_air_gapped(requirement: Requirement) -> bool:
+    """What is chosen must run where there is no net."""
+    return AIR_GAPPED in requirement.allowed.places
 
 
 def load_of(requirement: Requirement) -> Load | None:

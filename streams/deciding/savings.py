@@ -18,6 +18,7 @@ from streams.deciding.candidates import Candidate, TaskScores
 from streams.deciding.drawing import DRAWS, SEED
 from streams.deciding.screening import screened
 from streams.errors import Invalid
+from streams.money.prices import NANO, OtherHour
 from streams.statistics.spreads import Floats
 
 MARGIN: Final = 0.01
@@ -51,8 +52,21 @@ class Saving:
 
 
 @dataclass(frozen=True, slots=True)
+class Otherwise:
+    """What runs now, paid on spot or under a reservation: its month, by what prices that is, and which share of the work is done again."""
+
+    way: str
+    usd_per_month: float
+    redone_ratio: float
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Savings:
-    """What runs now, what a month of it costs, and what would save, the most first. `unlikely`: cheaper ones that are not listed."""
+    """What runs now, what a month of it costs, and what would save, the most first. `unlikely`: cheaper ones that are not listed.
+
+    `otherwise`: the same, paid in another way.
+    """
 
     now: Candidate
     usd_per_month: Span
@@ -60,6 +74,7 @@ class Savings:
     replicas: int
     found: tuple[Saving, ...]
     unlikely: int
+    otherwise: tuple[Otherwise, ...] = ()
 
 
 def savings(
@@ -91,6 +106,21 @@ def savings(
 
     usd, quality = (_span(every.points[name], every.drawn[name], here) for name in (USD, QUALITY))
     return Savings(one, usd, quality, int(replicas[here]), tuple(map(saving, listed)), len(named) - len(listed))
+
+
+def paid_otherwise(found: Savings, hours: Sequence[OtherHour]) -> tuple[Otherwise, ...]:
+    """A month of what runs now by each other way to pay: the same replicas, at that way's hour. The cheapest first."""
+    now = found.now.usd_per_hour
+    if not now:
+        return ()
+    made = [
+        Otherwise(
+            one.way, found.usd_per_month.value * float(one.usd_nano / NANO) / now, float(one.redone),
+            tuple(dict.fromkeys(price.source for price in one.prices)),
+        )
+        for one in hours
+    ]  # fmt: skip
+    return tuple(sorted(made, key=lambda one: (one.usd_per_month, one.way)))
 
 
 def _less(points: Floats, drawn: Floats, here: int) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """The scores that quality rests on: every variant's value of every document of the tasks that count, from runs on the same data.
 
 Of a task those runs count that stand on its own board: the newest of each model, on the data of the newest run. A group's documents are
-those of all of its tasks, so that its score is theirs weighed by their samples, as lm-eval has it.
+those of all of its tasks, so that its score is theirs weighed by their samples, as lm-eval has it. Of a suite those runs count that stand
+on its own board, and it means that board's score: its tasks' means, corrected by chance, each group as one.
 """
 
 import difflib
@@ -13,17 +14,18 @@ import numpy as np
 
 from schemas.requirements import Requirement
 from schemas.runs import PlannedTask
-from streams.boards.ranking import Entry, adds_up, chosen
+from streams.boards.ranking import Chosen, Entry, adds_up, as_planned, boards_of, chosen, corrected
 from streams.boards.results import Result
 from streams.boards.standing import of_figure, over_setups
 from streams.boards.weighing import greatest
-from streams.deciding.candidates import TaskScores
+from streams.deciding.candidates import Part, TaskScores
 from streams.deciding.evidence import Evidence, known_tasks, weights_of
 from streams.errors import Invalid
 from streams.quality.matching import places_of
 from streams.statistics.intervals import Ratio
 from streams.statistics.spreads import Clusters, Floats, spread
 
+TASK: Final = "task:"  # what the name of a task's board begins with
 NAMED: Final = 8  # tasks that a refusal names
 Scored = tuple[TaskScores, dict[str, str]]  # and the run of each model
 
@@ -40,18 +42,31 @@ def wants_quality(requirement: Requirement) -> bool:
 
 
 def scores_of(requirement: Requirement, evidence: Evidence) -> dict[str, Scored]:
-    """The scores of the tasks that count, by name. Raises: Invalid for one that nobody was scored on, and where none is named."""
+    """The scores of the tasks that count, by name; a suite's tasks each, as `<task> of <suite>`.
+
+    Raises: Invalid for one that nobody was scored on, and where none is named.
+    """
     known, names = known_tasks(evidence.results.values()), tasks_of(requirement)
+    suites = suites_of(evidence) if any(name not in known for name in names) else set()
     if not names and wants_quality(requirement) and known:
         raise Invalid(
             f"quality of what? name the tasks that count, as tasks: {{{next(iter(known))}: 1}}; measured are {_some(known)}", code="no-task"
         )
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=3) or sorted(known)
+        if name not in known and name not in suites:
+            there = [*known, *sorted(suites)]
+            near = difflib.get_close_matches(name, there, n=3) or sorted(there)
             raise Invalid(f"nobody has scores of {name}; there are {_some(near)}" if near else f"nobody has scores of {name}, nor of any "
                           "other task: `assay submit` measures them", code="no-task")  # fmt: skip
-    return {name: _joined(name, [_of_task(task, evidence) for task in known[name]]) for name in names}
+    found = dict[str, Scored]()
+    for name in names:
+        found |= {name: _joined(name, [_of_task(task, evidence) for task in known[name]])} if name in known else _of_suite(name, evidence)
+    return found
+
+
+def suites_of(evidence: Evidence) -> set[str]:
+    """The names of the boards of suites, and of what was asked together, that runs stand on."""
+    return {name for run in evidence.results.values() for name in boards_of(run) if not name.startswith(TASK)}
 
 
 def _some(names: Iterable[str]) -> str:
@@ -61,15 +76,43 @@ def _some(names: Iterable[str]) -> str:
 
 def _of_task(task: str, evidence: Evidence) -> Scored:
     """One task's scores; those of models that nobody can tell the better of raise."""
-    entries = [entry for entry in evidence.books.entries(f"task:{task}") if entry.run.run_id in evidence.results]
-    full = chosen(f"task:{task}", entries).full if entries else ()
-    own = {evidence.label(weights_of(one.run), one.run.plan.chat): one for one in full if task in one.run.documents}
+    board = _board(f"{TASK}{task}", evidence)
+    own = _by_label(board.full if board else (), [task], evidence)
     planned = next((found for one in own.values() if (found := one.run.planned(task))), None)
     if planned is not None and not adds_up(planned):
         raise Invalid(f"{task} is measured by {planned.main_metric}, which is no mean of which more is better, and cannot be a part of "
                       "quality; leave it out", code="no-task")  # fmt: skip
-    scores = _unsure(_aligned(task, own, planned), [one.run for one in own.values()], most=_most(planned))
-    return scores, {label: one.run.run_id for label, one in own.items()}
+    return _scores(task, own, planned), {label: one.run.run_id for label, one in own.items()}
+
+
+def _of_suite(name: str, evidence: Evidence) -> dict[str, Scored]:
+    """A suite's tasks, each as a part of it; of the runs that stand on its board with all of its data."""
+    board = _board(name, evidence)
+    own = _by_label(board.full, board.tasks, evidence) if board else {}
+    if board is None or not own:
+        raise Invalid(f"nobody has all of {name}; `assay submit --suite` asks it", code="no-task")
+    planned = [as_planned(tuple(own.values()), task) for task in board.tasks]
+    runs = {label: one.run.run_id for label, one in own.items()}
+    scores = [_scores(one.task, own, one) for one in planned]
+    parts = (Part(name, scale, taken) for scale, taken in zip(*corrected(planned), strict=True))
+    named = [replace(one, task=f"{one.task} of {name}", part=part) for one, part in zip(scores, parts, strict=True)]
+    return {one.task: (one, runs) for one in named}
+
+
+def _board(name: str, evidence: Evidence) -> Chosen | None:
+    """Who stands on a board, of those runs that are evidence; None where nobody does."""
+    entries = [entry for entry in evidence.books.entries(name) if entry.run.run_id in evidence.results]
+    return chosen(name, entries) if entries else None
+
+
+def _by_label(entries: Iterable[Entry], tasks: Sequence[str], evidence: Evidence) -> dict[str, Entry]:
+    """Those that have the documents of all of the tasks, by what each variant is called."""
+    whole = [one for one in entries if all(task in one.run.documents for task in tasks)]
+    return {evidence.label(weights_of(one.run), one.run.plan.chat): one for one in whole}
+
+
+def _scores(task: str, own: Mapping[str, Entry], planned: PlannedTask | None) -> TaskScores:
+    return _unsure(_aligned(task, own, planned), [one.run for one in own.values()], most=_most(planned))
 
 
 def _most(planned: PlannedTask | None) -> float:
@@ -103,7 +146,7 @@ def _aligned(task: str, own: Mapping[str, Entry], planned: PlannedTask | None) -
         clusters |= dict(zip(column.ordinals.tolist(), column.clusters or (), strict=False))
     named = [clusters.get(ordinal, ordinal) for ordinal in every.tolist()] if clusters else None
     at = places_of(planned, every) if planned else every.astype(np.intp)
-    return TaskScores(task, tuple(own), found, at, named, planned.documents if planned else None)
+    return TaskScores(task, tuple(own), found, at, named, (planned.documents or f"{task}@{planned.asked}") if planned else None)
 
 
 def _joined(name: str, parts: Sequence[Scored]) -> Scored:

@@ -86,14 +86,17 @@ class Rule:
     suggested: bool = False
 
 
-def read(sentence: str, *, tasks: Iterable[str] = ()) -> Read:
-    """What a sentence asks for. `tasks` are known by name. Raises: Invalid where nothing in it is understood."""
+def read(sentence: str, *, tasks: Iterable[str] = (), suites: Iterable[str] = ()) -> Read:
+    """What a sentence asks for. `tasks` are known by name, and so are suites: "the reasoning suite".
+
+    Raises: Invalid where nothing in it is understood.
+    """
     if len(sentence) > LONGEST:
         raise Invalid(f"the sentence has {len(sentence)} characters; {LONGEST} are read: write a requirement as YAML", code="sentence")
     told: dict[str, Any] = {}
     understood, refused, left = list[Understood](), list[str](), " ".join(sentence.split())
     named = [task for task in tasks if task.lower() in left.lower()]
-    for rule in (*RULES, *_named(named), *SUGGESTIONS):
+    for rule in (*RULES, *_suites(suites), *_named(named), *SUGGESTIONS):
         if rule.suggested and any(not one.suggested for one in understood if one.field.startswith("tasks.")):
             break
         while found := rule.phrase.search(left):
@@ -220,6 +223,15 @@ def _named(tasks: Iterable[str]) -> Iterator[Rule]:
         yield Rule(re.compile(rf"(?<![\w-]){name}(?![\w-])", FLAGS), _always(("tasks", task), 1))
 
 
+def _suites(names: Iterable[str]) -> Iterator[Rule]:
+    """Rules for suites: their names are plain words, and count only where the sentence calls them suites."""
+    for name in sorted(names, key=lambda name: (-len(name), name)):
+        told = rf"(?:the\s+)?(?:suite\s+{re.escape(name)}|{re.escape(name)}\s+suite)(?![\w-])"
+        floor = rf"(?:at least|over|above|more than|>=?)?\s*{NUMBER}\s*%\s*(?:on|in|at|of|for)\s+{told}()"
+        yield Rule(re.compile(floor, FLAGS), _floor(name))
+        yield Rule(re.compile(rf"(?<![\w-]){told}", FLAGS), _always(("tasks", name), 1))
+
+
 def _floor(task: str) -> Callable[["re.Match[str]"], Said]:
     def says(found: "re.Match[str]") -> Said:
         yield ("tasks", task), 1
@@ -247,6 +259,7 @@ HAS: Final = r"\s*(?:of|with|have|has|are|about|around|:|=)+\s*(?:about\s*)?"
 MOST: Final = r"(?:at most|under|below|up to|with|in)?\s*"
 PER: Final = r"(?P<per>seconds?|secs?|s|minutes?|min|hours?|h|days?)\b"
 GPUS: Final = r"(?:gpu|accelerator|card)"
+NO_NET: Final = r"air[- ]?gapped|offline|(?:no|without(?: an?| the| any)?) (?:internet|net(?:work)?)(?: connection| access)?"
 APACHE: Final = r"apache(?:[- ]2(?:\.0)?)?|mit"
 RULES: Final[tuple[Rule, ...]] = (
     _rule(rf"\b{COUNT}\s*(?:requests?|reqs?|queries|messages?)\s*(?:/|per|an?|every)\s*{PER}", _rate),
@@ -271,6 +284,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _rule(rf"{NUMBER}\s*%\s*(?:sure|certain|confiden(?:t|ce))", _plain("threshold", form="{} %")),
     _rule(rf"(?<![\w-])(?:{WHOLE}|({TWO_OR_MORE}|one))\s*[x×]?\s*(?:nvidia |amd |intel )?(?P<device>{DEVICES})s?\b", _owned),
     _rule(rf"(?:\b(?:nvidia|amd|intel)?\s*{DEVICES}s?\b(?:\s*(?:,|or|and)\s*)?)+", _devices),
+    _rule(rf"\b(?:{NO_NET})\b", _always(("allowed", "places"), ["air-gapped"])),
     _rule(rf"\b(?:one|a single|1) {GPUS}\b", _always(("allowed", "places"), ["one-gpu"])),
     _rule(rf"\b(?:cluster|(?:several|multiple|many) {GPUS}s)\b", _always(("allowed", "places"), ["several-gpus"])),
     _rule(r"\b(?:cpus?(?: only)?|edge(?: device)?|laptop|no gpu|without (?:a )?gpus?)\b", _always(("allowed", "places"), ["cpu"])),

@@ -67,13 +67,21 @@ def _scalar(unit: str, value: int) -> dict[str, Any]:
 def _config(asked: Workload, model: str) -> dict[str, Any] | None:
     """What was asked of whom, as their configuration says it; None where it has no words for all of it (a trace, a ramp, a sweep …)."""
     phase = _phase(asked)
-    if phase is None or asked.url is None or asked.shared_prefix_ratio or asked.cancel_ratio or asked.turns > 1:
+    others = (
+        asked.shared_prefix_ratio
+        or asked.cancel_ratio
+        or asked.turns > 1
+        or asked.api == "responses"
+        or asked.extra_body != "{}"
+        or asked.prompts
+    )
+    if phase is None or asked.url is None or others:
         return None
     ends = {"requests": asked.requests, "duration": asked.duration_s}
     lengths = {"isl": {"value": float(asked.input_tokens)}, "osl": {"value": float(asked.output_tokens)}}
     return {
         "models": {"items": [{"name": model}]},
-        "endpoint": {"urls": [asked.url], "type": asked.api, "streaming": True},
+        "endpoint": {"urls": [asked.url], "type": asked.api, "streaming": asked.stream},
         "datasets": [{"name": "default", "type": "synthetic", "prompts": lengths}],
         "phases": [{"name": "profiling", **phase, **{name: end for name, end in ends.items() if end is not None}}],
     }

@@ -5,6 +5,8 @@ A price is a `PricePublished`. Its item says what is priced and fixes the unit; 
     gpu_hour:<device's name>     USD a device-hour            kwh             USD a kWh
     device:<device's name>       USD a device, to buy it      gco2_per_kwh    g/kWh of CO2 (equivalent)
     cpu_hour                     USD a core-hour              pue             facility's energy / the devices' (1 or more)
+    spot_gpu_hour, spot_cpu_hour, reserved_1y_gpu_hour, …: the same hours, on spot machines and under a reservation of 1 or 3 years
+    spot_redone                  the share of the work that interruptions make be done again: an assumption, stated like a price
     embodied_gco2:<device>       g of CO2 to make it          wue             litres of water a kWh of the devices
     lifetime_h:<device>          hours that it is used in all
     api_input_token:<model>      USD a million tokens         api_output_token:<model>      USD a million tokens
@@ -56,6 +58,13 @@ KINDS: Final = MappingProxyType({
     "gpu_hour": Kind("device-hour", named="device"),
     "device": Kind("device", named="device"),
     "cpu_hour": Kind("core-hour"),
+    "spot_gpu_hour": Kind("device-hour", named="device"),
+    "spot_cpu_hour": Kind("core-hour"),
+    "spot_redone": Kind("1", money=False),
+    "reserved_1y_gpu_hour": Kind("device-hour", named="device"),
+    "reserved_1y_cpu_hour": Kind("core-hour"),
+    "reserved_3y_gpu_hour": Kind("device-hour", named="device"),
+    "reserved_3y_cpu_hour": Kind("core-hour"),
     "kwh": Kind("kWh"),
     "gco2_per_kwh": Kind("g/kWh", money=False),
     "pue": Kind("1", money=False, least_nano=NANO),
@@ -64,6 +73,12 @@ KINDS: Final = MappingProxyType({
     "lifetime_h": Kind("h/device", named="device", money=False, least_nano=NANO),
     "api_input_token": Kind("1M tokens", named="model"),
     "api_output_token": Kind("1M tokens", named="model"),
+})  # fmt: skip
+
+
+# How an hour may be paid other than on demand: what that puts before the item's name, and how people call it.
+WAYS: Final = MappingProxyType({
+    "spot_": "spot", "reserved_1y_": "reserved for 1 year", "reserved_3y_": "reserved for 3 years",
 })  # fmt: skip
 
 
@@ -180,14 +195,44 @@ class AgentHour:
 
 
 def agent_hour(
-    devices: Sequence[Device], cores: int, *, book: PriceBook, at_us: int, region: str = ANYWHERE, version: str | None = None
-) -> AgentHour:
+    devices: Sequence[Device], cores: int, *, book: PriceBook, at_us: int, region: str = ANYWHERE, version: str | None = None,
+    way: str = "",
+) -> AgentHour:  # fmt: skip
     """What an hour of an agent costs: the sum over its devices; without one, its cores. Raises: Undefined where a price is missing.
 
-    A rented device's price includes its host, so cores beside devices cost nothing more.
+    A rented device's price includes its host, so cores beside devices cost nothing more. `way`: how it is paid (WAYS).
     """
-    items = [f"gpu_hour:{device.name}" for device in devices] or ["cpu_hour"] * cores
+    items = [f"{way}gpu_hour:{device.name}" for device in devices] or [f"{way}cpu_hour"] * cores
     if not items:
         raise Undefined("an agent without devices and without cores cannot be priced", code="no-price")
     found = {item: book.at(item, at_us=at_us, region=region, version=version) for item in dict.fromkeys(items)}
     return AgentHour(sum(found[item].amount_nano for item in items), tuple(found.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHour:
+    """An hour of an agent paid otherwise than on demand, exactly in nUSD: spot with the work that is done again; the prices behind it.
+
+    `redone`: the share that is done again, 0 for reservations, which are paid whether used or not.
+    """
+
+    way: str
+    usd_nano: Fraction
+    redone: Fraction
+    prices: tuple[PricePublished, ...]
+
+
+def other_hours(
+    devices: Sequence[Device], cores: int, *, book: PriceBook, at_us: int, region: str = ANYWHERE, version: str | None = None
+) -> tuple[OtherHour, ...]:
+    """An hour of an agent by each way to pay for which the book has prices; spot only where `spot_redone` is stated too."""
+    found = []
+    for way, words in WAYS.items():
+        try:
+            hour = agent_hour(devices, cores, book=book, at_us=at_us, region=region, version=version, way=way)
+            again = (book.at("spot_redone", at_us=at_us, region=region, version=version),) if way == "spot_" else ()
+        except Undefined:
+            continue
+        redone = Fraction(again[0].amount_nano, NANO) if again else Fraction(0)
+        found.append(OtherHour(words, hour.usd_nano * (1 + redone), redone, (*hour.prices, *again)))
+    return tuple(found)

@@ -32,6 +32,7 @@ def client(steady: Requests) -> list[Figure]:
     cpu = max(steady.reals("cpu_ratio").tolist(), default=None)
     why = _bottleneck(steady, pacing=pacing, lag=lag, cpu=cpu, dropped=dropped)
     unknown = "the client has not told it"
+    waited = {f"client_{name}_max": max(steady.known(name).tolist(), default=None) for name in ("unread", "unsent")}
     return [
         Figure(metric="pacing_error_p99", value=pacing, n=n, unit="ns"),
         Figure(metric="client_overloaded", value=float(bool(why)), n=n, unit="1", origin=why),
@@ -39,7 +40,9 @@ def client(steady: Requests) -> list[Figure]:
         Figure(metric="client_loop_lag_p99", value=lag, n=n, unit="ns", why_undefined=None if lag is not None else unknown),
         Figure(metric="client_cpu_max_ratio", value=cpu, n=n, unit="1", why_undefined=None if cpu is not None else unknown),
         Figure(metric="client_dropped", value=dropped, n=n, unit="1"),
-    ]
+        *(Figure(metric=name, value=most, n=n, unit="1", why_undefined=None if most is not None else unknown)
+          for name, most in waited.items()),
+    ]  # fmt: skip
 
 
 def _p99(values: Numbers) -> float | None:

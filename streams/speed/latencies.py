@@ -36,10 +36,10 @@ def _percentile(label: str, values: Numbers, percent: float) -> Figure:
     return Figure(metric=label, value=value, low=low, high=high, n=n, unit="ns", method=f"order statistics, worth {size:.0f} values")
 
 
-def early(name: str, values: Numbers, percent: float) -> Figure:
-    """What a percentile does not exceed at 99 % confidence, as MLPerf's early stopping has it, in ns."""
+def early(name: str, values: Numbers, percent: float, *, why: str | None = None) -> Figure:
+    """What a percentile does not exceed at 99 % confidence, as MLPerf's early stopping has it, in ns. `why`: there can be no values."""
     n, told = len(values), early_stopped(np.sort(values), percent / 100)
-    why = f"n/a (needs {needed(percent / 100):,}; there are {n:,})"
+    why = why or f"n/a (needs {needed(percent / 100):,}; there are {n:,})"
     return Figure(metric=f"{name}_p{percent:.0f}_early_stopped", value=told, n=n, unit="ns", why_undefined=why if told is None else None)
 
 

@@ -26,6 +26,8 @@ RATES: Final = ("requests_per_s", "input_tokens_per_s", "output_tokens_per_s")
 SERVED: Final = 0.95
 CHANCE: Final = 1.5  # standard deviations of the difference of two Poisson counts
 UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
+WHOLE: Final = "answers came whole, not as a stream: nothing tells when their tokens came"
+ONCE: Final = "the tokens of each answer came at once, or were one: they have no rate"
 SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
 
 
@@ -53,7 +55,7 @@ def load(steady: Requests, window: Window | None, figures: Mapping[str, Figure])
     offered = int(window.holds(steady.sent_ns).sum()) / window.s
     tpot, tokens = figures.get("tpot_mean"), figures["output_tokens_per_s"]
     alone = 1e9 / tpot.value if tpot and tpot.value and not overlapping(steady) else None
-    why = None if alone else "requests were under way together" if overlapping(steady) else "answers of one token have no rate"
+    why = None if alone else "requests were under way together" if overlapping(steady) else WHOLE if steady.came_whole.any() else ONCE
     below = _below(steady, window, offered)
     return [
         Figure(metric="offered_per_s", value=offered, n=len(steady), unit="1/s"),

@@ -5,8 +5,8 @@ Times are nanoseconds on one host's monotonic clock. Latencies are of the reques
 - TTFT = first token's arrival - send; of any channel. First answer: of the first token that is no reasoning. ITL = a gap between arrivals /
   the tokens that the later one brought, once for each of them; gap = the same once for each arrival.
 - Of chats TTFT also of their first turns, and of those that have others before them.
-- TPOT = (last arrival - first arrival) / (output tokens - 1). E2E = last token - send. E2E and TTFT also from when the request should
-  have been sent (`_scheduled`), because of coordinated omission.
+- TPOT = (last arrival - first arrival) / (output tokens - 1), where there are two arrivals. E2E = last token - send. E2E and TTFT also
+  from when the request should have been sent (`_scheduled`), because of coordinated omission.
 - prefill = first token's arrival - send - the wait for an engine of our own; decode = last token - first: what serving took, without
   queueing.
 - connect and tls: of the requests that a connection was made for.
@@ -26,14 +26,18 @@ import numpy as np
 
 from schemas.requests import Objective
 from schemas.results import Figure
+from streams.speed import stationary
 from streams.speed.client import client
 from streams.speed.columns import ABSENT, Numbers
 from streams.speed.latencies import early, spread
-from streams.speed.loads import UNKNOWN, checks, lasting, load, rates
+from streams.speed.loads import UNKNOWN, WHOLE, checks, lasting, load, rates
 from streams.speed.objective import Held, held, levels
 from streams.speed.timings import Arrivals, Requests
-from streams.speed.window import Window, behind_ramp_ns, steady_window
+from streams.speed.usage import usage
+from streams.speed.window import Window, behind_ramp_ns, is_batch, steady_window
 
+# Latencies that are there where answers come whole too, or have their own reason where they are not.
+OF_REQUESTS: Final = frozenset({"e2e", "e2e_scheduled", "queued", "connect", "tls"})
 # What MLPerf holds loads to (rules.py).
 EARLY: Final = (("e2e", 90.0), ("ttft", 99.0), ("tpot", 99.0))
 
@@ -62,17 +66,23 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
     samples = _latencies(good[good.sent_ns >= from_ns], came)
     beside = held(steady[(steady.sent_ns >= from_ns) & ~steady.are("status", "cancelled")], came, slo=slo or Objective())
     why = UNKNOWN if len(good) and good.are("counted_by", "none").all() else "nothing was measured"
+    whole = WHOLE if len(good) and good.came_whole.all() else None
     figures = [
         Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
         Figure(metric="errors", value=len(wrong), n=len(steady), unit="1"),
         Figure(metric="cancelled", value=len(steady) - len(good) - len(wrong), n=len(steady), unit="1"),
         *_errors(wrong, n=len(steady)),
         *_tokens(good),
+        *usage(good),
+        *_repeated(steady),
         *rates(good, window, came),
         *client(steady),
-        *itertools.chain.from_iterable(spread(name, values, why=why) for name, values in samples.items()),
-        *(early(name, samples[name], percent) for name, percent in EARLY),
+        *itertools.chain.from_iterable(
+            spread(name, values, why=why if name in OF_REQUESTS or whole is None else whole) for name, values in samples.items()
+        ),
+        *(early(name, samples[name], percent, why=None if name in OF_REQUESTS else whole) for name, percent in EARLY),
         *lasting(steady),
+        stationary.steady(samples["e2e"]) if not is_batch(steady) else stationary.of_a_batch(len(good)),
     ]
     figures += load(steady, window, {figure.metric: figure for figure in figures}) + checks(steady, good, window, came)
     figures += levels(beside, window, slo=slo) if slo else []
@@ -126,8 +136,16 @@ def _tokens(good: Requests) -> list[Figure]:
     ]  # fmt: skip
 
 
+def _repeated(steady: Requests) -> list[Figure]:
+    """How many requests had a prompt of a data set that was sent before; nothing where no data set was asked with."""
+    prompts = steady.known("prompt")
+    again = len(prompts) - len(np.unique(prompts))
+    return [Figure(metric="prompts_repeated", value=again, n=len(prompts), unit="1")] if len(prompts) else []
+
+
 def _per_token(arrivals: Arrivals, good: Requests) -> Numbers:
     request, span = arrivals.spans
     counts = good.column("output_tokens")[np.searchsorted(good.column("request_index"), request)]
-    several = counts > 1
+    # Tokens that all came at once tell no time between them.
+    several = (counts > 1) & (span > 0)
     return np.rint(span[several] / (counts[several] - 1)).astype(np.int64)

@@ -1,7 +1,8 @@
 """A load held to its service level: of all times, so great a share is to be at most so long.
 
 - Each limit is held by itself: of TTFT and E2E the share is of the requests, of ITL that of the intervals between tokens. `ttft_p95=0.5` is
-  the same as that 95 % of the TTFTs are at most 0.5 s. A request that failed has kept no limit.
+  the same as that 95 % of the TTFTs are at most 0.5 s. A request that failed has kept no limit, one that was
+  answered whole none of the times that it does not have.
 - Goodput: the requests a second that each kept all limits. Of a request's intervals the same share is to be within the limit.
 
 Source: Y. Zhong et al., DistServe, OSDI 2024, section 2 (SLO attainment and goodput).
@@ -72,8 +73,8 @@ def held(requests: Requests, arrivals: Arrivals, *, slo: Objective) -> Held:
         place, took = times[name]
         within[name] = np.bincount(place[took <= most], minlength=len(requests))
         counted = np.bincount(place, minlength=len(requests))
-        # A request that failed has missed once what it never measured.
-        there[name] = np.where((counted == 0) & ~ok, 1, counted)
+        # A request that failed, or that was answered whole, has missed once what it never measured.
+        there[name] = np.where((counted == 0) & (~ok | requests.came_whole), 1, counted)
         good = good & (within[name] >= (slo.ratio if name == "itl" else 1.0) * there[name])
     return Held(within, there, good, requests.last_ns, {name: took for name, (_, took) in times.items()})
 

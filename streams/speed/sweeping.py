@@ -51,7 +51,7 @@ TIMES_ALONE: Final = 4
 # Figures that are of the whole sweep, whichever step the others are of.
 TOTALS: Final = frozenset({
     "requests", "errors", "cancelled", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "client_dropped",
-    "tokens_not_timed",
+    "tokens_not_timed", "text_tokens", "usage_contradicted",
 })  # fmt: skip
 
 

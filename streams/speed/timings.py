@@ -22,8 +22,9 @@ from streams.speed.sensors import micro_watts
 TIMES: Final = (
     "request_index", "scheduled_ns", "queued_ns", "sent_ns", "first_byte_ns", "first_answer_ns", "last_token_ns", "ended_ns", "connect_ns",
     "tls_ns", "prompt_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "step", "turn",
+    "text_tokens", "text_reasoning_tokens", "text_prompt_tokens", "prompt",
 )  # fmt: skip
-CLIENT: Final = ("pacing_error_ns", "in_flight", "client_queued_ns", "loop_lag_ns", "dropped")
+CLIENT: Final = ("pacing_error_ns", "in_flight", "client_queued_ns", "loop_lag_ns", "dropped", "unread", "unsent")
 TEXTS: Final = ("phase", "status", "error_kind", "counted_by", "loop", "boot_id")
 REALS: Final = ("step_rate_per_s", "cpu_ratio")
 CHUNK: Final = ("request_index", "sequence", "chunk", "arrivals")
@@ -33,7 +34,7 @@ READING: Final = (
 MOST_TOKENS: Final = 2 * MOST_LOAD_TOKENS  # a server may send more than was asked for
 MOST_AT_ONCE: Final = 2**16 - 1  # tokens of one arrival
 _times = attrgetter(*TIMES)
-_client = attrgetter("pacing_error_ns", "in_flight", "queued_ns", "loop_lag_ns", "dropped")
+_client = attrgetter("pacing_error_ns", "in_flight", "queued_ns", "loop_lag_ns", "dropped", "unread", "unsent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ class Requests(Table):
         """When the last token of each came; where that is not told, when it ended."""
         last = self.column("last_token_ns")
         return np.where(last == ABSENT, self.column("ended_ns"), last)
+
+    @property
+    def came_whole(self) -> NDArray[np.bool_]:
+        """Which were answered in one piece: nothing is known of when their tokens came."""
+        found: NDArray[np.bool_] = self.are("status", "ok") & (self.column("first_byte_ns") == ABSENT)
+        found &= self.column("last_token_ns") != ABSENT
+        return found
 
     @property
     def took_ns(self) -> Numbers:
@@ -153,13 +161,12 @@ class Timings:
         return len(self.known) > before
 
     def _arrive(self, event: TokensTimed) -> None:
-        arrived, tokens = event.arrival_ns, event.tokens_per_arrival
-        count = min(len(arrived), len(tokens))
+        arrived, tokens = event.arrivals
         if tokens and not 0 <= min(tokens) <= max(tokens) <= MOST_AT_ONCE:
             tokens = tuple(max(0, min(MOST_AT_ONCE, one)) for one in tokens)
-        self.arrived_ns.extend(shown(arrived[:count]))
-        self.tokens.extend(tokens[:count])
-        self.chunks.add(whole((event.request_index, event.sequence, event.chunk, count)), event.event_id)
+        self.arrived_ns.extend(shown(arrived))
+        self.tokens.extend(tokens)
+        self.chunks.add(whole((event.request_index, event.sequence, event.chunk, len(arrived))), event.event_id)
 
     def pictured(self) -> "Timings":
         """What is here now, to be written down; what comes later changes nothing of it. It takes in no more: it knows nothing again."""

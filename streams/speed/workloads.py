@@ -9,6 +9,8 @@ from streams import bounds, served
 from streams.engines import kind_of
 from streams.errors import Invalid
 from streams.speed import objective
+from streams.speed.bodies import body_of
+from streams.speed.prompts import check_prompts
 from streams.speed.traces import check_trace
 from streams.statistics.order import needed
 
@@ -32,6 +34,8 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
         )
     if workload.cancel_ratio and (workload.url is None or workload.cancel_after_s is None):
         raise Invalid("cancel_ratio is for a server: give its url, and cancel_after_s, when requests are given up", code=CODE)
+    _check_form(workload, slo)
+    check_prompts(workload)
     _check_chats(workload)
     if slo:
         _held(workload, slo)
@@ -40,12 +44,31 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
     _check_size(workload)
 
 
+def _check_form(workload: Workload, slo: Objective | None) -> None:
+    """How requests are asked is for a server; and nothing is held to a time that whole answers do not have."""
+    asked = {
+        "api responses": workload.api == "responses",
+        "stream false": not workload.stream,
+        "http 2": workload.http == "2",
+        "extra_body": bool(body_of(workload.extra_body)),
+    }
+    if workload.streams is not None and workload.http != "2":
+        raise Invalid("streams are of HTTP/2: give http 2 (--http 2), or leave streams out", code=CODE)
+    if workload.url is None and (name := next((name for name, told in asked.items() if told), None)):
+        raise Invalid(f"{name} is for a server: give its url, or leave it out", code=CODE)
+    if not workload.stream and slo and (limits := [name for name in ("ttft", "itl") if getattr(slo, f"{name}_ns") is not None]):
+        raise Invalid(
+            f"answers that come whole (stream false) have no {' and no '.join(name.upper() for name in limits)}: hold them to e2e, or let "
+            "them be streamed", code=CODE,
+        )  # fmt: skip
+
+
 def _check_chats(workload: Workload) -> None:
     """Whether chats of several turns can be: only a server is asked so, by its chats, and a trace or a sweep has requests of its own."""
     if workload.turns == 1 and workload.think_s:
         raise Invalid("think_s is for chats of several turns: give turns, or leave it out", code=CODE)
-    if workload.turns > 1 and (workload.url is None or workload.api != "chat"):
-        raise Invalid("turns are a chat's, which a server is asked for: give its url, and api chat", code=CODE)
+    if workload.turns > 1 and (workload.url is None or workload.api == "completions"):
+        raise Invalid("turns are a chat's, which a server is asked for: give its url, and api chat or responses", code=CODE)
     if workload.turns > 1 and workload.profile in ("trace", "sweep"):
         raise Invalid(
             f"turns are for loads that draw their own requests at one rate, not for profile {workload.profile}; leave one out", code=CODE

@@ -3,7 +3,7 @@
 Pure: query_api/access asks, infra/api_keys.py hashes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -20,10 +20,12 @@ MAY: Final[Mapping[Role, str]] = {
 }
 
 VOUCHED: Final = "oidc"  # stands where a key has its hash: no key opens this, and a provider's word does
+GROUP: Final = "%"
+BY: Final = "\n"  # between a member and the group by which they came in: no name has it
 
 
 def id_of_member(member: str) -> str:
-    """Under which id a member is admitted; `*@DOMAIN` is everybody whose verified address ends so."""
+    """Under which id a member is admitted; `*@DOMAIN` is everybody whose verified address ends so, `%GROUP` whoever is in that group."""
     return f"{VOUCHED}:{member.strip().casefold()}"
 
 
@@ -47,18 +49,41 @@ class Access:
         found = self.keys.get(key_id)
         return found if found is not None and state_of(found, now_us=now_us) == "open" else None
 
-    def member(self, member: str, *, now_us: int) -> AccessChanged | None:
-        """What a member is granted whom the provider vouches for: by their own name, else by that of their domain; None: nothing.
+    def member(self, member: str, *, now_us: int, groups: Collection[str] = ()) -> AccessChanged | None:
+        """What a member is granted whom the provider vouches for; None: nothing.
 
-        Whoever was admitted once by name, and was revoked, or whose time is over, does not come in by their domain.
+        By their own name; else by the group of theirs that may most; else by their domain. Whoever was admitted once by name, and was
+        revoked, or whose time is over, comes in by nothing else. What is granted by a group says so in its subject, by which a session
+        asks again (`again`).
         """
-        own, domain = id_of_member(member), id_of_member(f"*@{member.rpartition('@')[2]}")
-        found = self.grant(own if own in self.keys or "@" not in member else domain, now_us=now_us)
-        return found.model_copy(update={"subject": own, "member": member}) if found else None
+        if member.startswith((GROUP, "*@")):  # nobody's name, whoever chose it for themselves
+            return None
+        own = id_of_member(member)
+        if own in self.keys:
+            return _as(self.grant(own, now_us=now_us), own, member)
+        granted = [(group, found) for group in groups if (found := self.grant(id_of_member(f"{GROUP}{group}"), now_us=now_us))]
+        if granted:
+            group, found = max(granted, key=lambda one: (ROLES.index(one[1].role), one[0]))
+            return _as(found, f"{own}{BY}{group}", member)
+        domain = id_of_member(f"*@{member.rpartition('@')[2]}")
+        return _as(self.grant(domain, now_us=now_us), own, member) if "@" in member else None
+
+    def again(self, subject: str, *, now_us: int) -> AccessChanged | None:
+        """What the key, or the member, of that subject is granted now; a member by the group by which they came in, if by one."""
+        kind, _, vouched = subject.partition(":")
+        if kind != VOUCHED or not vouched:
+            return self.grant(subject, now_us=now_us)
+        member, _, group = vouched.partition(BY)
+        return self.member(member, now_us=now_us, groups=[group] if group else ())
 
     def any_open(self, *, now_us: int) -> bool:
         """Whether any key opens anything."""
         return any(state_of(one, now_us=now_us) == "open" for one in self.keys.values())
+
+
+def _as(found: AccessChanged | None, subject: str, member: str) -> AccessChanged | None:
+    """A grant as a member's own."""
+    return found.model_copy(update={"subject": subject, "member": member}) if found else None
 
 
 def state_of(key: AccessChanged, *, now_us: int) -> Literal["open", "revoked", "expired"]:

@@ -11,7 +11,7 @@ from schemas.builds import BuiltRequest, TaskBuilt
 from schemas.event import Event, Record, Text, Visibility
 from schemas.jobs import Job
 from schemas.measurements import Answer
-from schemas.requests import Chat, EvaluationRequested, Generation, TaskChoice, TaskPart, Traced
+from schemas.requests import Chat, EvaluationRequested, Generation, Prompt, TaskChoice, TaskPart, Traced, Workload
 from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged, SkippedTask
 from schemas.trust import AccessChanged, DeadLettered
@@ -30,6 +30,8 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
     BuiltRequest: ("generation_json",),
     Job: ("generation_json",),
     Traced: ("text",),
+    Prompt: ("text",),
+    Workload: ("extra_body",),
     TaskBuilt: ("config_json", "questions"),
     Answer: ("error",),
     SampleScored: ("parts_json",),
@@ -43,7 +45,8 @@ OURS: Final = frozenset({
     "adaptive", "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost",
     "engine-answers", "engine-cannot", "engine-died", "fewshot", "forgotten", "job-kind", "limit", "no-chat-template", "no-master-key",
     "nothing-to-do", "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice",
-    "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary", "workload",
+    "text-key", "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary",
+    "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
 # No text of the client's; "model" is the tokenizer's own template, the others are our words.

@@ -19,6 +19,7 @@ async def serve(*, port: int, seed: int, certificate: str | None) -> None:
     if certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
+        context.set_alpn_protocols(["h2", "http/1.1"])
     server = await loop.create_server(lambda: Connection(state), "127.0.0.1", port, ssl=context, backlog=4096)
     print(f"{'https' if context else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     # A collection in the middle of a stream is a delay that nobody asked for.

@@ -12,7 +12,8 @@ MOST_LATE_NS: Final = 200_000
 class Sent:
     """One request: when its first byte came, and of each chunk with tokens when it was due, when it went, and how many tokens it held.
 
-    `blocked`: the client did not read, so that bytes waited here. `ended_ns`: when the answer had ended, or its connection was lost.
+    `asked`: what the request's body said beside its prompt. `blocked`: the client did not read, so that bytes waited here.
+    `ended_ns`: when the answer had ended, or its connection was lost.
     """
 
     request_id: str
@@ -27,6 +28,7 @@ class Sent:
     sent_ns: list[int] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     blocked: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
     ended_ns: int | None = None
 
     def told(self) -> dict[str, Any]:

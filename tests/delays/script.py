@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from schemas.requests import Api
 from tests.delays import wire
 from tests.delays.behaviour import Behaviour, behaviour, parts
 
@@ -36,6 +37,7 @@ def path(*, chat: bool) -> str:
 
 
 def _texts(model: str, *, tokens: int, chat: bool) -> Iterator[bytes]:
+    api: Api = "chat" if chat else "completions"
     yield path(chat=chat).encode()
     yield json.dumps(model).encode()
     yield wire.whole(200, wire.LISTING)
@@ -43,8 +45,8 @@ def _texts(model: str, *, tokens: int, chat: bool) -> Iterator[bytes]:
     yield wire.whole(400, json.dumps(wire.error(told, code="invalid")).encode())
     yield wire.head(200, kind="text/event-stream", request_id=ID)
     for number in range(tokens):
-        yield wire.event(wire.delta(ID, model, chat=chat, text=wire.texts(number, 1)))
+        yield wire.event(wire.delta(ID, model, api=api, text=wire.texts(number, 1)))
     for asked in (False, True):
         for count in range(1, tokens + 1):
             usage = wire.usage(PROMPT_TOKENS, count) if asked else None
-            yield wire.ending(ID, model, chat=chat, usage=usage) + wire.DONE
+            yield wire.ending(ID, model, api=api, usage=usage) + wire.DONE

@@ -1,4 +1,4 @@
-"""The server of known delays: OpenAI's completions and chat over bare sockets, with no framework in its path.
+"""The server of known delays: OpenAI's completions, chat and responses over bare sockets, with no framework in its path.
 
 It notes what it sent, and when, before the bytes go to the system. `GET /record` gives that as lines of JSON, `DELETE /record` forgets it.
 A prompt has a token for each four bytes, begun ones too.
@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import takewhile
 from typing import Any
 
@@ -23,6 +23,8 @@ PLAIN = {
     "500": (500, b"", ""),
 }  # fmt: skip
 ENDLESS = 10**6
+Lost = Callable[[], None]
+PREFACE = b"PRI * HTTP/2.0"  # Source: RFC 9113, section 3.4
 
 
 class State:
@@ -69,6 +71,8 @@ class Connection(asyncio.Protocol):
         """Answers when a request is whole."""
         self._first_ns = self._first_ns if self._got else time.perf_counter_ns()
         self._got += data
+        if self._got.startswith(PREFACE):
+            return self._by_http2()
         while (cut := self._got.find(b"\r\n\r\n")) >= 0 and self._transport:
             lines = self._got[:cut].decode("latin-1").split("\r\n")
             headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
@@ -77,33 +81,55 @@ class Connection(asyncio.Protocol):
                 return
             body, self._got = self._got[cut + 4 : end], self._got[end:]
             method, path, _ = lines[0].split(" ")
-            self._handle(method, path, headers, body)
+            self._answer = handle(self._state, self._transport, (method, path), headers, body, first_ns=self._first_ns)
+        return None
 
-    def _handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def _by_http2(self) -> None:
+        """Hands over to HTTP/2, by which the client speaks."""
+        from tests.delays.http2 import Connection as Http2  # their package is for those clients alone
+
+        def answered(
+            stream: asyncio.Transport, line: tuple[str, str], headers: Mapping[str, str], body: bytes, first_ns: int
+        ) -> Lost | None:
+            answer = handle(self._state, stream, line, headers, body, first_ns=first_ns)
+            return answer.lost if answer else None
+
         assert self._transport is not None
-        state = self._state
-        if path == "/record":
-            told = b"".join(json.dumps(one.told()).encode() + b"\n" for one in state.record)
-            if method == "DELETE":
-                state.record, state.seen, state.count = [], set(), 0
-            self._transport.write(wire.whole(200, told, kind="application/x-ndjson"))
-        elif path in ("/v1/models", "/health"):
-            self._transport.write(wire.whole(200, wire.LISTING))
-        elif path in ("/v1/completions", "/v1/chat/completions"):
-            try:
-                asked = json.loads(body)
-                how = behaviour(asked.get("model", ""))
-            except ValueError as error:
-                self._transport.write(wire.whole(400, json.dumps(wire.error(str(error), code="invalid")).encode()))
-                return
-            request_id = headers.get("x-request-id", f"known-{state.count}")
-            one = Sent(request_id, state.count, path, self._first_ns)
-            state.count += 1
-            state.record.append(one)
-            self._answer = Answer(self._transport, state, one, how, asked)
-            self._answer.begin()
-        else:
-            self._transport.write(wire.whole(404, b"{}"))
+        other = Http2(answered)
+        self._transport.set_protocol(other)
+        other.connection_made(self._transport)
+        other.data_received(self._got)
+
+
+def handle(
+    state: State, transport: asyncio.Transport, line: tuple[str, str], headers: Mapping[str, str], body: bytes, *, first_ns: int
+) -> "Answer | None":
+    """Answers a request of that method and path, whose first byte came then; the answer that is under way, where one is."""
+    method, path = line
+    if path == "/record":
+        told = b"".join(json.dumps(one.told()).encode() + b"\n" for one in state.record)
+        if method == "DELETE":
+            state.record, state.seen, state.count = [], set(), 0
+        transport.write(wire.whole(200, told, kind="application/x-ndjson"))
+    elif path in ("/v1/models", "/health"):
+        transport.write(wire.whole(200, wire.LISTING))
+    elif path in wire.PATHS:
+        try:
+            asked = json.loads(body)
+            how = behaviour(asked.get("model", ""))
+        except ValueError as error:
+            transport.write(wire.whole(400, json.dumps(wire.error(str(error), code="invalid")).encode()))
+            return None
+        request_id = headers.get("x-request-id", f"known-{state.count}")
+        one = Sent(request_id, state.count, path, first_ns)
+        state.count += 1
+        state.record.append(one)
+        answer = Answer(transport, state, one, how, asked)
+        answer.begin()
+        return answer
+    else:
+        transport.write(wire.whole(404, b"{}"))
+    return None
 
 
 class Answer:
@@ -111,7 +137,7 @@ class Answer:
 
     def __init__(self, transport: asyncio.Transport, state: State, one: Sent, how: Behaviour, asked: Mapping[str, Any]) -> None:
         self._transport, self._state, self._one, self._how, self._asked = transport, state, one, how, asked
-        self._chat = one.path.endswith("chat/completions")
+        self._api = wire.PATHS[one.path]
         self._model = str(asked.get("model", "known"))
         self._stream = bool(asked.get("stream"))
         self._fault = how.of(one.number)
@@ -119,9 +145,10 @@ class Answer:
         self._began_ns: int | None = None
         self._parts: list[Part] = []
         self._next = b""
-        prompt = asked["messages"] if self._chat else asked.get("prompt", "")
-        text = "".join(str(message.get("content", "")) for message in prompt) if self._chat else str(prompt)
+        said = [{"content": asked.get("prompt", "")}] if self._api == "completions" else asked.get("messages") or asked["input"]
+        text = "".join(str(message.get("content", "")) for message in said)
         self._text = text
+        one.asked = {name: value for name, value in asked.items() if name not in ("prompt", "messages", "input")}
         one.prompt_tokens, one.prompt_sha = -(-len(text.encode()) // 4), hashlib.sha256(text.encode()).hexdigest()
 
     def begin(self) -> None:
@@ -160,18 +187,25 @@ class Answer:
     def _begin_stream(self) -> None:
         self._transport.write(wire.head(200, kind="text/event-stream", request_id=self._one.request_id))
         if self._fault == "error200":
-            self._write(wire.event(wire.error("the engine is dead", code="internal_error")) + wire.DONE)
+            dead = "the engine is dead"
+            responds = self._api == "responses"
+            self._write(
+                wire.failed(self._one.request_id, dead) if responds else wire.event(wire.error(dead, code="internal_error")) + wire.DONE
+            )
             self._end()
             return
-        if self._how.role and self._chat:
-            self._write(wire.event(wire.delta(self._one.request_id, self._model, chat=True, text="", role=True)))
+        if self._api == "responses":
+            self._write(wire.begun(self._one.request_id, self._model))
+        if self._how.role and self._api == "chat":
+            self._write(wire.event(wire.delta(self._one.request_id, self._model, api="chat", text="", role=True)))
         for _ in range(self._how.empty):
-            self._write(wire.event(wire.delta(self._one.request_id, self._model, chat=self._chat, text="")))
+            self._write(wire.event(wire.delta(self._one.request_id, self._model, api=self._api, text="")))
 
     def _tokens(self) -> int:
         if self._fault == "endless":
             return ENDLESS // 1000
-        asked = int(self._asked.get("max_completion_tokens") or self._asked.get("max_tokens") or 16)
+        names = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+        asked = next((int(told) for name in names if (told := self._asked.get(name))), 16)
         return min(asked, self._how.eos) if self._how.eos and not self._asked.get("ignore_eos") else asked
 
     def _await(self, number: int) -> None:
@@ -200,12 +234,12 @@ class Answer:
         return None
 
     def _thought(self, part: Part) -> bool:
-        return self._chat and part.first < self._how.reasoning
+        return self._api != "completions" and part.first < self._how.reasoning
 
     def _body(self, part: Part) -> bytes:
         thinks = self._thought(part)
         text = wire.texts(part.first, part.tokens)
-        told = wire.delta(self._one.request_id, self._model, chat=self._chat, text="" if thinks else text, thought=text if thinks else "")
+        told = wire.delta(self._one.request_id, self._model, api=self._api, text="" if thinks else text, thought=text if thinks else "")
         return wire.event(told)
 
     def _finish(self) -> None:
@@ -214,16 +248,30 @@ class Answer:
         thought = sum(part.tokens for part in self._parts if self._thought(part))
         usage = wire.usage(self._one.prompt_tokens, tokens * wrong, cached=self._one.cached_tokens, reasoning=thought)
         if not self._stream:
-            told = wire.closing(self._one.request_id, self._model, chat=self._chat, reason="length")
-            text = wire.texts(0, tokens)
-            told["choices"][0] |= {"message": {"role": "assistant", "content": text}} if self._chat else {"text": text}
-            self._transport.write(wire.whole(200, json.dumps(told | {"usage": usage}).encode(), request_id=self._one.request_id))
+            told = self._whole(thought, usage)
+            self._transport.write(wire.whole(200, json.dumps(told).encode(), request_id=self._one.request_id))
             self._one.ended_ns = time.perf_counter_ns()
             return
-        asked = (self._asked.get("stream_options") or {}).get("include_usage") and self._how.usage != "never"
-        ending = wire.ending(self._one.request_id, self._model, chat=self._chat, usage=usage if asked else None)
-        self._write(ending + (b"" if self._fault == "nodone" else wire.DONE))
+        if self._api == "responses":
+            self._write(wire.ended(self._whole(thought, usage)))
+        else:
+            asked = (self._asked.get("stream_options") or {}).get("include_usage") and self._how.usage != "never"
+            ending = wire.ending(self._one.request_id, self._model, api=self._api, usage=usage if asked else None)
+            self._write(ending + (b"" if self._fault == "nodone" else wire.DONE))
         self._end()
+
+    def _whole(self, thought: int, usage: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer in one piece, of which so many tokens are reasoning."""
+        tokens, told = sum(self._one.tokens), None if self._how.usage == "never" else usage
+        text, thinks = wire.texts(thought, tokens - thought), wire.texts(0, thought)
+        if self._api == "responses":
+            named = wire.tokens_of_response(told) if told else None
+            return wire.response(self._one.request_id, self._model, text=text, thought=thinks, usage=named)
+        answer = wire.closing(self._one.request_id, self._model, api=self._api, reason="length")
+        chat = {"message": {"role": "assistant", "content": text} | ({"reasoning_content": thinks} if thinks else {})}
+        answer["choices"][0] |= chat if self._api == "chat" else {"text": text}
+        answer["choices"][0].pop("delta", None)
+        return answer | ({"usage": told} if told else {})
 
     def _refuse(self, fault: str) -> None:
         status, body, kind = PLAIN[fault]

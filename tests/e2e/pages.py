@@ -66,7 +66,7 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
     return {
         "overview": "/", "leaderboard": "/leaderboard", "board": "/leaderboard?board=task:assay_copy&sort=-score",
         "run": f"/runs/{run_id}", "samples": f"/runs/{run_id}/samples", "choices": f"/runs/{run_id}/samples?task=assay_agreement",
-        "recommend": "/recommend?tasks=assay_copy&points=quality,goodput_per_s",
+        "recommend": "/recommend?tasks=assay_copy&points=quality,goodput_per_s", "history": "/history?task=assay_copy",
         "predict": "/predict?model=some-8b&parameters=8000000000&weights_bytes=16000000000&kv_bytes_per_token=131072&engine=echo"
         "&hardware=NVIDIA+L40S&in_flight=8&input_tokens=512&output_tokens=128",
         "scores": "/predict/scores?model=some-1B&parameters=1000000000&tasks=assay_copy",

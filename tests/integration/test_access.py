@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from infra.settings import Settings
+from query_api.cli.options import ME
 from query_api.routes import OPERATIONS
 from streams.trust.access import ROLES, covers
 from tests.conftest import environment
@@ -142,6 +143,7 @@ def test_a_key_ends(door: Settings, keys: Keys, opened: Opened) -> None:
         assert time.monotonic() < give_up
         time.sleep(0.3)
     listed = {one["key_id"]: one for one in assay(door, "access", "list")["keys"]}
+    assert (listed[gone["key_id"]]["by"], listed[gone["key_id"]]["last_used"] is None) == (ME, False)
     assert (listed[gone["key_id"]]["state"], listed[follower["key_id"]]["state"]) == ("revoked", "open")
     assert (listed[follower["key_id"]]["member"], listed[follower["key_id"]]["quota"]) == ("bob", 1000)
 
@@ -157,6 +159,7 @@ def test_privileged_acts_are_told_to_owners(door: Settings, keys: Keys, opened: 
     assert [one["told"].split(" until")[0] for one in found] == [
         f"{made['key_id']} opens nothing any more", f"{made['key_id']} opens as operator",
     ]  # fmt: skip
+    assert {one["by"] for one in found} == {ME}
     page = owner.get("/acts")
     assert page.status_code == 200 and "carol" in page.text and "opens as operator" in page.text
     assert made["key"].rpartition("_")[2] not in page.text and "scrypt" not in page.text

@@ -87,7 +87,7 @@ def test_what_a_job_holds_ends_its_attempt_and_nothing_else(stack: Settings) -> 
             async with Log(stack, client_id="test") as log:
                 for request, job, code, said in hostile:
                     lease = altered(await lease_on(log, model, echo, count=8, **request), **job)
-                    await attempt(lease, log=log, engines=engines).run()
+                    await attempt(lease, log=log, engines=engines)
                     error = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1].error
                     assert (error.code, error.permanent) == (code, True)
                     assert re.search(said, error.message)
@@ -115,7 +115,7 @@ def test_a_job_outlives_running_out_of_memory_and_says_so(stack: Settings, tmp_p
                 process = psutil.Process(engines.pid)
                 limit = process.memory_info().vms + 32 * 2**20
                 process.rlimit(psutil.RLIMIT_AS, (limit, limit))
-                await attempt(lease, log=log, engines=engines).run()
+                await attempt(lease, log=log, engines=engines)
                 steps = await events_of(log, JOB_STATUS, lease.run_id or "")
                 answers = await events_of(log, ANSWERS, lease.run_id or "")
         finally:
@@ -138,7 +138,7 @@ def test_a_request_that_would_be_truncated_fails_its_job_where_it_is_asked(stack
             async with Log(stack, client_id="test") as log:
                 for refused in (True, False):
                     lease = altered(await lease_on(log, model, engine, count=2), no_truncation=refused)
-                    await attempt(lease, log=log, engines=engines).run()
+                    await attempt(lease, log=log, engines=engines)
                     last = (await events_of(log, JOB_STATUS, lease.run_id or ""))[-1]
                     answers = await events_of(log, ANSWERS, lease.run_id or "")
                     if refused:

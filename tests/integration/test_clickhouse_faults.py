@@ -86,7 +86,7 @@ def test_a_state_that_passes_is_waited_for(stack: Settings, statement: str, says
 )
 def test_a_row_that_cannot_be_stored_is_given_up_and_says_so(stack: Settings, row: list[Any]) -> None:
     """Its batch is taken apart until it alone is the dead letter; the rows beside it are stored."""
-    table = Table("rows_taken", {"n": "UInt8", "t": "String"}, ("n",))
+    table = Table("rows_taken", {"n": "UInt8", "t": "String"}, ("n",), {})
 
     async def act(clickhouse: ClickHouse) -> tuple[AssayError, Any]:
         await clickhouse.command("CREATE OR REPLACE TABLE rows_taken (n UInt8, t String) ENGINE = MergeTree ORDER BY n")
@@ -101,7 +101,7 @@ def test_a_row_that_cannot_be_stored_is_given_up_and_says_so(stack: Settings, ro
 
 def test_rows_that_are_refused_by_the_engine_itself_are_given_up(stack: Settings) -> None:
     """What only the server can know."""
-    table = Table("constrained", {"n": "UInt8"}, ("n",))
+    table = Table("constrained", {"n": "UInt8"}, ("n",), {})
 
     async def act(clickhouse: ClickHouse) -> AssayError:
         await clickhouse.command(
@@ -116,7 +116,7 @@ def test_rows_that_are_refused_by_the_engine_itself_are_given_up(stack: Settings
 
 def test_rows_for_which_memory_is_too_small_at_once_are_inserted_in_parts(stack: Settings) -> None:
     """And where not even one fits, it is waited for."""
-    table = Table("wide", {"t": "String"}, ("t",))
+    table = Table("wide", {"t": "String"}, ("t",), {})
 
     class Small(ClickHouse):
         """A client whose inserts have little memory."""

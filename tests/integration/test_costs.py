@@ -90,6 +90,8 @@ def test_each_sample_and_request_has_its_share_of_what_the_run_cost(flow: Settin
     assert sum(row["usd"] for row in rows) == pytest.approx(costs[rows[0]["price_version"]]["run_usd"])
     assert all(row["e2e_ns"] >= row["ttft_ns"] > 0 and row["output_tokens"] == 8 and row["score"] is None for row in requests)
     assert all(row["score"] in (0, 1) and row["joules"] is None and row["prompt_tokens"] > 0 for row in samples)
+    assert all(row["e2e_ns"] > 0 and row["ttft_ns"] is None and "whole" in row["why_untimed"] for row in samples)
+    assert {row["why_untimed"] for row in requests} == {None}
 
 
 def test_a_wrong_price_on_kafka_is_a_dead_letter_and_stops_nobody(flow: Settings, run_id: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from assay_client import Client
 
@@ -153,6 +154,62 @@ def test_undecided_it_names_the_next_run(flow: Settings, runs: list[str]) -> Non
     assert not told["decided"]
     assert told["words"].startswith("undecided: ")
     assert all(one["usd"] > 0 and one["commands"][0].startswith("assay perf --model ") for one in told["next"])
+
+
+def test_the_next_run_is_asked_for_by_a_click_once(flow: Settings, runs: list[str]) -> None:
+    """The page leads to what would run and its price; its form asks for it, from this site alone; a second time asks for nothing."""
+    assert runs
+    query = {"tasks": "assay_copy", "rate": "90/s", "input": "8 tokens", "output": "4 tokens", "points": "goodput_per_s",
+             "models": "slow-echo,twin-echo", "threshold": "1"}  # fmt: skip
+    told = recommended(flow, prefer={"points": {"goodput_per_s": 100}}, allowed={"models": ["slow-echo", "twin-echo"]}, threshold=1.0)
+    place = next(n for n, one in enumerate(told["next"]) if "times" not in one["commands"][0])
+    asked = {"id": told["recommendation_id"], "place": str(place)}
+    until(flow.api, f"/v1/recommendations/{told['recommendation_id']}", holds=bool)
+    assert 'action="/recommend/next"' in get(f"{flow.api}/recommend", params={"id": asked["id"]}).text
+    assert 'action="/recommend/next"' in get(f"{flow.api}/recommend", params=query).text
+    shown = get(f"{flow.api}/recommend/next", params=asked).text
+    assert "What will run" in shown and "200 requests" in shown and 'method="post"' in shown
+    form, here = {"recommendation_id": asked["id"]}, {"origin": flow.api}
+    send = f"{flow.api}/recommend/next"
+    assert httpx.post(send, params=asked, data=form, timeout=60).status_code == 403
+    assert httpx.post(send, params=asked, data=form, headers={"origin": "http://elsewhere.example"}, timeout=60).status_code == 403
+    assert httpx.post(send, params=asked, data={"recommendation_id": "another"}, headers=here, timeout=60).status_code == 409
+    done = httpx.post(send, params=asked, data=form, headers=here, timeout=60)
+    assert (done.status_code, done.headers["location"]) == (303, f"/recommend?id={asked['id']}#next")
+    with Client(flow.api) as client:
+        again = client.ask_for_next(asked["id"], place=place, by="ada")
+    assert not again.new and len(again.runs) == len(told["next"][place]["commands"])
+    run = until(flow.api, f"/v1/runs/{again.runs[0].run_id}", holds=lambda run: run["state"] not in ("requested",))
+    assert run["submitter"] == "the page"
+    page = get(f"{flow.api}/recommend/next", params=asked).text
+    assert "asked for already" in page and again.runs[0].run_id in page and 'method="post"' not in page
+    assert again.runs[0].run_id in get(f"{flow.api}/recommend", params={"id": asked["id"]}).text
+    said_again = document(assay(flow, "recommend", "buy", asked["id"], "--place", str(place + 1), "--yes", "--json"))
+    assert [one["run_id"] for one in said_again["runs"]] == [one.run_id for one in again.runs]
+    missing = post(f"{flow.api}/v1/recommendations/{asked['id']}/next", json={"place": 99})
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown-next-run")
+
+
+def test_scores_over_time_are_told_with_their_origin(flow: Settings, runs: list[str]) -> None:
+    """Ours at the ends of their runs, others' when they say; the page draws and tells both."""
+    figure = {
+        "place": "p",
+        "model": "org/other",
+        "task": "assay_copy",
+        "metric": "exact_match",
+        "value": 0.5,
+        "measured_us": 1_700_000_000_000_000,
+    }
+    body = {"file_sha256": "1" * 64, "form": "lm-eval", "source": "a <b>lab</b>", "licence": "unknown", "by": "ada"}
+    post(f"{flow.api}/v1/external-results", json=body | {"figures": [figure]}).raise_for_status()
+    told = until(flow.api, "/v1/score-history?task=assay_copy", holds=lambda found: [one for one in found["scores"] if one["source"]])
+    assert {one["run_id"] for one in told["scores"] if one["origin"] == "measured here"} >= set(runs)
+    (other,) = (one for one in told["scores"] if one["origin"] == "reported elsewhere" and one["model"] == "org/other")
+    assert (other["value"], other["at_us"], other["run_id"]) == (0.5, 1_700_000_000_000_000, None)
+    assert [one["model"] for one in get(f"{flow.api}/v1/score-history?task=assay_copy&model=other").json()["scores"]] == ["org/other"]
+    page = get(f"{flow.api}/history?task=assay_copy").text
+    assert "<circle" in page and "◇<title>" in page and "a &lt;b&gt;lab&lt;/b&gt;" in page and "2023-11-14" in page
+    assert "reported elsewhere" in assay(flow, "external", "history", "assay_copy").stdout
 
 
 def test_a_decision_and_its_outcome_are_kept_and_counted(flow: Settings, runs: list[str]) -> None:

@@ -121,6 +121,34 @@ def test_generated_texts_are_lm_evals(engine: Transformers, reference: Any) -> N
     assert found[3].truncated_tokens > 0
 
 
+def test_texts_that_fit_are_all_begun_before_any_goes_on(engine: Transformers) -> None:
+    """What is behind the beginning that they share goes through the model at once, and then all of them go on together."""
+    told = {"until": ["zzz"], "max_gen_toks": 4}
+    shared = QUESTION.replace("garden", "gardens")
+    requests = [EngineRequest(index=n, request_type="generate_until", context=f"{shared} {n}", generation=told) for n in range(40)]
+    passes = list[int]()
+    hook = engine.network.register_forward_hook(lambda *_, **__: passes.append(1))
+    try:
+        found = ours(engine, requests)
+    finally:
+        hook.remove()
+    assert sum(one.output_tokens == 4 for one in found) > 30
+    assert len(passes) == 1 + 3
+
+
+@pytest.mark.parametrize("more", [{}, {"num_beams": 2}])
+def test_answers_say_when_they_were_computed(engine: Transformers, more: dict[str, Any]) -> None:
+    """A text when its prompt went in and when its first token came; a likelihood has no first token; all of it lies within the call."""
+    told = {"until": ["zzz"], "max_gen_toks": 8, **more}
+    requests = [EngineRequest(index=0, request_type="generate_until", context=QUESTION, generation=told)]
+    requests.append(EngineRequest(index=1, request_type="loglikelihood", context=QUESTION, continuation=" a tree"))
+    before_ns = time.perf_counter_ns()
+    found = ours(engine, requests)
+    after_ns = time.perf_counter_ns()
+    assert before_ns < (found[0].began_ns or 0) < (found[0].first_ns or 0) < after_ns
+    assert before_ns < (found[1].began_ns or 0) < after_ns and found[1].first_ns is None
+
+
 def test_texts_searched_by_beams_are_lm_evals(engine: Transformers, reference: Any) -> None:
     """The first beam's stop text ends them all, as lm-eval has it."""
     searches = ((["e"], 4), (["</s>"], 10), (["a", "\n"], 3))

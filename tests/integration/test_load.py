@@ -1,21 +1,26 @@
 """The load generator held to the server of known delays: what is told is what was really sent, and when, request by request."""
 
 import asyncio
+import hashlib
 import itertools
 import ssl
 import statistics
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gpu_agent.workloads import load as loading
 from gpu_agent.workloads.drive import checked
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
+from schemas.event import Event
 from schemas.jobs import JobChanged
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import Workload
+from schemas.results import Figure
 from streams.errors import AssayError, Permanent
 from streams.speed.performance import Speed
 from tests.attempts import attempted
@@ -34,17 +39,38 @@ def server() -> Iterator[Server]:
         yield started
 
 
-def sent(server: Server, model: str = QUICK, *, target: dict[str, Any] | None = None, **told: Any) -> list[Timed]:
-    """The steady requests of a load, in their order."""
+def all_of(server: Server, model: str = QUICK, *, target: dict[str, Any] | None = None, **told: Any) -> list[Timed]:
+    """The requests of a load, the warm-up's too, in their order."""
     server.forget()
     usual = {"profile": "concurrent", "concurrency": 2, "requests": 4, "output_tokens": 8, "url": server.url}
-    timed = load(Workload.model_validate(usual | told), Target(model, "m", **(target or {})), seed=1)
-    return sorted((one for one in timed if one.planned.phase == "steady"), key=lambda one: one.planned.index)
+    return sorted(
+        load(Workload.model_validate(usual | told), Target(model, "m", **(target or {})), seed=1), key=lambda one: one.planned.index
+    )
+
+
+def sent(server: Server, model: str = QUICK, *, target: dict[str, Any] | None = None, **told: Any) -> list[Timed]:
+    """The steady requests of a load, in their order."""
+    return [one for one in all_of(server, model, target=target, **told) if one.planned.phase == "steady"]
+
+
+def sha(text: str) -> str:
+    """A prompt's hash, as the server notes it."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def truth(server: Server) -> dict[int, Sent]:
     """What the server did, by the request's index."""
     return {int(one.request_id): one for one in server.record()}
+
+
+def figures_of(events: Sequence[Event]) -> dict[str, Figure]:
+    """What an attempt's load came to, by name."""
+    speed = Speed(next(event.job_id for event in events if isinstance(event, RequestTimed)))
+    for event in events:
+        if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
+            speed.add(event)
+    assert speed.complete
+    return {figure.metric: figure for figure in speed.summary().figures}
 
 
 def test_every_stamp_lies_where_it_must(server: Server) -> None:
@@ -59,6 +85,29 @@ def test_every_stamp_lies_where_it_must(server: Server) -> None:
         assert one.last_token_ns is not None and one.last_token_ns <= one.ended_ns
     off = [one.arrivals[0][0] - one.sent_ns - (true[one.planned.index].sent_ns[0] - true[one.planned.index].received_ns) for one in timed]
     assert statistics.median(off) < 20e6
+
+
+@pytest.mark.parametrize("profile", ["constant", "concurrent"])
+def test_answers_that_nobody_reads_are_few_and_the_rest_are_not_asked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """Of an open load that is the client's limit, and each such request says so; a closed one waits. How many waited is in each."""
+    monkeypatch.setattr(loading, "MOST_UNREAD", 5)
+    server.forget()
+    workload = Workload.model_validate({
+        "profile": profile, "rate_per_s": 200.0 if profile == "constant" else None, "concurrency": 2 if profile == "concurrent" else None,
+        "requests": 40, "output_tokens": 2, "url": server.url, "warmup_requests": 0,
+    })  # fmt: skip
+    timed = load(workload, Target(QUICK, "m"), seed=1)
+    first = next(timed)
+    time.sleep(1.0)  # all 40 would have been sent
+    asked = len(server.record())
+    rest = [first, *timed]
+    dropped = [one for one in rest if one.dropped]
+    assert asked < 20 and len(rest) == 40
+    assert len(dropped) == (40 - asked + 1 if profile == "constant" else 0)  # the first request of all is not measured
+    assert {one.error for one in dropped} <= {f"client-limit: {loading.FULL.partition(': ')[2]}"}
+    assert 5 <= max(one.unread or 0 for one in rest if not one.dropped) < 20
 
 
 def test_what_is_offered_is_really_sent(server: Server) -> None:
@@ -110,16 +159,12 @@ def test_the_first_turns_and_the_later_ones_have_their_own_ttft(server: Server) 
     events = asyncio.run(attempted(workload, QUICK))
     requests = [one for one in events if isinstance(one, RequestTimed) and one.phase == "steady"]
     assert {(one.session is not None, one.turn, one.loop) for one in requests} == {(True, 0, None), (True, 1, None)}
-    speed = Speed(requests[0].job_id)
-    for event in events:
-        if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
-            speed.add(event)
-    figures = {one.metric: one for one in speed.summary().figures}
+    figures = figures_of(events)
     assert figures["ttft_first_turn_mean"].n + figures["ttft_later_turns_mean"].n == figures["ttft_mean"].n
     assert figures["capacity_tokens_per_s"].value is None
 
 
-@pytest.mark.parametrize("api", ["completions", "chat"])
+@pytest.mark.parametrize("api", ["completions", "chat", "responses"])
 def test_tokens_are_counted_by_usage(server: Server, api: str) -> None:
     """32 in 8 chunks are 32, of either channel; input tokens are the server's; the last token ends it, not what follows."""
     timed, true = sent(server, f"{QUICK}&bundle=4&reasoning=8&role=1&empty=2", output_tokens=32, api=api), truth(server)
@@ -127,9 +172,84 @@ def test_tokens_are_counted_by_usage(server: Server, api: str) -> None:
         real = true[one.planned.index]
         assert (one.output_tokens, len(one.arrivals), one.counted_by, one.apportioned) == (32, 8, "usage", True)
         assert (one.prompt_tokens, one.cached_tokens) == (real.prompt_tokens, 0)
-        assert one.reasoning_tokens == (8 if api == "chat" else 0)
+        assert one.reasoning_tokens == (0 if api == "completions" else 8)
         assert one.first_token_ns is not None and one.first_token_ns >= real.sent_ns[0]
         assert (one.first_answer_ns == one.first_token_ns) is (api == "completions")
+
+
+@pytest.mark.parametrize("api", ["completions", "chat", "responses"])
+def test_a_whole_answer_has_an_end_and_no_first_token(server: Server, api: str) -> None:
+    """It comes when the server has sent it; nothing is said of when its tokens came, and all are counted, by usage or the tokenizer."""
+    timed, true = sent(server, f"{QUICK}&reasoning=3", api=api, stream=False), truth(server)
+    for one in timed:
+        real = true[one.planned.index]
+        assert (one.error, one.first_token_ns, one.first_answer_ns) == (None, None, None)
+        assert one.arrivals == [(one.last_token_ns, 8)] and (one.output_tokens, one.counted_by, one.apportioned) == (8, "usage", False)
+        assert one.last_token_ns is not None and real.ended_ns is not None and one.last_token_ns >= real.sent_ns[-1]
+        assert real.asked["stream"] is False and "stream_options" not in real.asked
+    took = [
+        (one.last_token_ns or 0) - one.sent_ns - (true[one.planned.index].sent_ns[-1] - true[one.planned.index].received_ns)
+        for one in timed
+    ]
+    assert 0 <= statistics.median(took) < 20e6
+    counting = {"tokens_of": lambda text: len(text.split())}
+    assert {
+        (one.output_tokens, one.counted_by) for one in sent(server, f"{QUICK}&usage=never", api=api, stream=False, target=counting)
+    } == {(8, "tokenizer")}
+
+
+def test_the_figures_of_whole_answers_say_what_they_do_not_know(server: Server) -> None:
+    """E2E and tokens/s are there; TTFT, ITL and TPOT are not, with the reason."""
+    server.forget()
+    workload = Workload(profile="concurrent", concurrency=4, requests=40, output_tokens=8, url=server.url, stream=False)
+    found = figures_of(asyncio.run(attempted(workload, QUICK)))
+    for name in ("ttft_mean", "ttft_p50", "first_answer_mean", "itl_mean", "tpot_mean", "gap_p50"):
+        assert found[name].value is None and "answers came whole" in (found[name].why_undefined or "")
+    assert (found["e2e_mean"].value or 0) > 34e6 and (found["output_tokens"].value, found["tokens_not_timed"].value) == (320, 0)
+    assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
+    assert found["output_tokens_per_s"].value == pytest.approx(8 * (found["requests_per_s"].value or 0))
+
+
+def test_the_warm_up_is_sent_in_the_loads_own_shape_and_ends_before_it(server: Server) -> None:
+    """As many at a time, or at the rate; nothing of it is under way when the steady phase begins."""
+    closed = all_of(server, "known?ttft_ms=50&itl_ms=1", concurrency=6, warmup_requests=12, requests=12)
+    warm, steady = ([one for one in closed if one.planned.phase == phase] for phase in ("warmup", "steady"))
+    assert (len(warm), max(one.in_flight for one in warm)) == (12, 6)
+    assert max(one.ended_ns for one in warm) <= min(one.scheduled_ns for one in steady)
+    paced = all_of(server, profile="constant", rate_per_s=40.0, concurrency=None, warmup_requests=8, requests=8)
+    due = sorted(one.scheduled_ns for one in paced if one.planned.phase == "warmup")
+    assert [after - before for before, after in itertools.pairwise(due)] == [25_000_000] * 7
+    assert {one.error for one in (*closed, *paced)} == {None}
+
+
+def test_a_usage_that_contradicts_its_text_is_told_and_not_chosen_silently(server: Server) -> None:
+    """The server says twice as many tokens as it sent; what it says is counted, and beside it stands what the texts have."""
+    counting = {"tokens_of": lambda text: len(text.split())}
+    for api in ("completions", "chat", "responses"):
+        for one in sent(server, f"{QUICK}&reasoning=3&usage=wrong", api=api, target=counting):
+            assert (one.output_tokens, one.counted_by) == (16, "usage")
+            assert (one.text_tokens, one.text_reasoning_tokens) == (8, 0 if api == "completions" else 3)
+            assert one.text_prompt_tokens == 64
+    assert {one.text_tokens for one in sent(server, f"{QUICK}&usage=wrong")} == {None}
+
+
+def test_prompts_of_a_data_set_are_sent_as_they_are(server: Server) -> None:
+    """Each once before any is sent again, which is told."""
+    texts = [f"Say {number} words." for number in range(5)]
+    load: dict[str, Any] = {"prompts": [{"text": text} for text in texts], "requests": 8, "warmup_requests": 2}
+    every = all_of(server, api="responses", **load)
+    true = truth(server)
+    assert all(true[one.planned.index].prompt_sha == sha(texts[one.planned.prompt or 0]) for one in every)
+    assert sorted(one.planned.prompt or 0 for one in every if one.planned.index < 5) == list(range(5))
+    found = figures_of(asyncio.run(attempted(Workload.model_validate({"profile": "single", "url": server.url} | load), QUICK)))
+    assert (found["prompts_repeated"].value, found["prompts_repeated"].n) == (3, 8)
+
+
+def test_what_the_client_puts_into_bodies_is_in_each_of_them(server: Server) -> None:
+    """And a server that refuses it is told in its words."""
+    sent(server, extra_body='{"top_k": 5, "ignore_eos": false}')
+    asked = [one.asked for one in server.record()]
+    assert len(asked) >= 4 and all((one["top_k"], one["ignore_eos"]) == (5, False) for one in asked)
 
 
 def test_without_a_usage_the_tokenizer_counts_else_nothing(server: Server) -> None:
@@ -228,12 +348,7 @@ def test_an_attempt_says_what_the_server_sent(server: Server) -> None:
     events = asyncio.run(attempted(workload, f"{QUICK}&bundle=4&reasoning=8&role=1&fault=429&every=5"))
     true = truth(server)
     refused = sum(true[index].status == 429 for index in range(2, 62))
-    speed = Speed(next(event.job_id for event in events if isinstance(event, RequestTimed)))
-    for event in events:
-        if isinstance(event, RequestTimed | TokensTimed | ResourceRead | JobChanged):
-            speed.add(event)
-    assert speed.complete
-    found = {figure.metric: figure for figure in speed.summary().figures}
+    found = figures_of(events)
     assert (found["requests"].value, found["errors"].value, found["errors:http-429"].value) == (60, refused, refused)
     assert (found["output_tokens"].value, found["reasoning_tokens"].value) == (32 * (60 - refused), 8 * (60 - refused))
     assert found["input_tokens"].value == sum(one.prompt_tokens for index, one in true.items() if index >= 2 and one.sent_ns)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from infra.settings import Settings
 from tests.doors import assay, closed_api
-from tests.flow import PATIENCE_S, get, post
+from tests.flow import PATIENCE_S, get, post, until
 from tests.identity import provider
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -19,10 +19,13 @@ EVE = {"sub": "2", "email": "eve@elsewhere.org", "email_verified": True}
 MALLORY = {"sub": "3", "email": "ann@example.org", "email_verified": False}
 
 
+GUS = {"sub": "4", "email": "gus@elsewhere.org", "email_verified": True, "groups": ["/measurers", "others"]}
+
+
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[str]:
-    """A provider that knows three people."""
-    with provider(ANN, EVE, MALLORY) as address:
+    """A provider that knows four people."""
+    with provider(ANN, EVE, MALLORY, GUS) as address:
         yield address
 
 
@@ -89,6 +92,23 @@ def test_who_was_not_admitted_who_is_not_who_they_say_and_who_says_no(door: Sett
         assert "began elsewhere" in other.get(back).text
         assert other.get(back.replace("code=", "code=x")).status_code == 401
         assert other.get(f"{door.api}/signin/back?state=%C3%A9&code=1").status_code == 401
+
+
+def test_a_group_of_the_provider_s_is_let_in_and_shut_out(door: Settings) -> None:
+    """Whoever it says is in it comes in, as the group may, in their own name; once it is shut out, within seconds nobody is."""
+    with httpx.Client(timeout=60) as browser:
+        stranger = signed_in(browser, door, "4")
+        assert stranger.status_code == 401 and "admit a group of theirs" in stranger.text
+        assay(door, "access", "admit", "%measurers", "--role", "operator")
+        until(lambda: signed_in(browser, door, "4").status_code == 303)
+        assert "gus@elsewhere.org" in browser.get(f"{door.api}/costs").text
+        gone = "/v1/runs/00000000-0000-7000-8000-000000000000/retraction"
+        assert browser.post(f"{door.api}{gone}", json={"reason": "x"}, headers={"Origin": door.api}).status_code == 404
+        assert browser.get(f"{door.api}/v1/acts").status_code == 403
+        listed = {one["key_id"]: one for one in assay(door, "access", "list")["keys"]}
+        assert (listed["oidc:%measurers"]["role"], listed["oidc:%measurers"]["last_used"] is None) == ("operator", False)
+        assay(door, "access", "revoke", "%measurers")
+        until(lambda: browser.get(f"{door.api}/v1/runs").status_code == 401)
 
 
 def test_a_program_shows_a_token_of_the_provider(door: Settings, issuer: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from infra.kafka import Record
 from infra.kafka.decoding import Decoding
+from infra.settings import Settings
 from schemas.avro import avro_schema
 from schemas.catalogue import EVENTS
 from schemas.codec import NOT_OURS, Undecodable
@@ -33,7 +34,7 @@ MINE, OTHER = run_named("mine"), run_named("other")
 
 def decoded(topic: str, event: Event) -> Event:
     """As a reader decodes it."""
-    decoding = Decoding("")
+    decoding = Decoding(Settings())
     decoding.codec = released_codec()
     return asyncio.run(decoding.decode(topic, decoding.codec.encode(event)))
 
@@ -84,7 +85,7 @@ def test_a_reading_opens_the_run_that_it_lies_by_and_no_other() -> None:
 @pytest.mark.parametrize(("ahead_us", "taken"), [(0, True), (AHEAD_US, True), (AHEAD_US + 1, False), (2**63 - 1 - WRITTEN_US, False)])
 def test_a_price_from_a_time_to_come_is_refused(ahead_us: int, taken: bool) -> None:
     """Its version would be newer than all that are published until then, and no later price would hold."""
-    decoding = Decoding("")
+    decoding = Decoding(Settings())
     decoding.codec = released_codec()
     payload = decoding.codec.encode(price(published_us=WRITTEN_US + ahead_us))
     message = SimpleNamespace(topic=PRICES.name, partition=0, offset=0, timestamp=WRITTEN_US // 1000, key=b"", value=payload)
@@ -159,7 +160,7 @@ def test_a_record_under_a_schema_that_no_event_has_is_undecodable(told: str) -> 
             return httpx.Response(200, json={"schema": told})
 
     async def act() -> None:
-        decoding = Decoding("http://registry")
+        decoding = Decoding(Settings(registry="http://registry"))
         decoding.codec = released_codec()
         await decoding._registry._client.aclose()
         decoding._registry._client = httpx.AsyncClient(base_url="http://registry", transport=Answering())

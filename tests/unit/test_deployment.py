@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from infra.embedded.broker import properties
 from infra.embedded.processes import SECRETS, STORES, TEXTS, endpoint, environment, stack
 from infra.engine_environments import BROUGHT
 from infra.environments import WHOLE
 from infra.probe import readiness
-from infra.settings import Settings
+from infra.settings import Settings, wrong
 from streams.engines import KINDS as KINDS_OF_ENGINES
 from tests.dockerfile import ROOT, base_image, command, lineage, stages
 
@@ -155,6 +155,15 @@ def test_what_is_named_as_a_secret_is_kept_as_one() -> None:
     named = {name for name in Settings.model_fields if name.endswith(("_password", "_secret", "_key")) and name != "kafka_key"}  # a path
     assert named <= {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
     assert "planted" not in repr(Settings.model_validate(dict.fromkeys(named, "planted")))
+
+
+@pytest.mark.parametrize("name", ["registry", "clickhouse", "api", "oidc_issuer"])
+def test_an_address_holds_no_password(name: str) -> None:
+    """It would be told in errors and on pages; what counts requests may have one in its address, and is not shown."""
+    with pytest.raises(ValidationError) as refused:
+        Settings.model_validate({name: "https://user:planted@host:1"})
+    assert "holds a password" in wrong(refused.value) and "planted" not in str(refused.value) + wrong(refused.value)
+    assert "planted" not in repr(Settings(api_rates="redis://:planted@host:1"))
 
 
 def test_images_that_are_not_ours_are_pinned() -> None:

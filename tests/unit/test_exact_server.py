@@ -27,7 +27,7 @@ def test_a_script_has_all_that_is_sent_and_each_request_s_own_delays() -> None:
     """As the model's name asks, by the seed and the request's number."""
     count, requests, texts, delays = texts_of(script(MODEL, tokens=3, requests=4, chat=True, seed=7))
     assert (count, requests, texts[0]) == (3, 4, b"/v1/chat/completions")
-    assert [wire.event(wire.delta("r", MODEL, chat=True, text=f" t{number}")) for number in range(3)] == [
+    assert [wire.event(wire.delta("r", MODEL, api="chat", text=f" t{number}")) for number in range(3)] == [
         one.replace(ID.encode(), b"r") for one in texts[5:8]
     ]
     bare, told = texts[8:11], texts[11:14]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.kafka.decoding import Decoding
+from infra.settings import Settings
 from schemas.catalogue import EVENTS
 from schemas.codec import Undecodable
 from schemas.event import Double, Event, Finite
@@ -70,7 +71,7 @@ def survived(event: Event) -> None:
     """Raises, where anything pure breaks over an event that was decoded."""
     assert CODEC.decode(CODEC.encode(event), type(event)) == event
     json.dumps(plain(event), allow_nan=False)
-    assert all(isinstance(cell, str | int | float | None) for cell in row(event, partition=0, offset=1, written_us=2))
+    assert all(isinstance(cell, str | int | float | tuple | None) for cell in row(event, partition=0, offset=1, written_us=2))
     told = Told(Pool("text ü", lease_us=1)).tell(event, event)
     told.decide(2)
     told.waits(3)
@@ -145,7 +146,7 @@ def refused(payload: bytes, fault: Undecodable) -> None:
 async def decoded(name: str, payloads: list[bytes]) -> list[Event | Undecodable]:
     """What every reader of that event's topic makes of each of its records."""
     topic = jobs_topic("default") if EVENTS[name] is JobReleased else BY_EVENT[EVENTS[name]]
-    decoding, read = Decoding(""), list[Event | Undecodable]()
+    decoding, read = Decoding(Settings()), list[Event | Undecodable]()
     decoding.codec = CODEC
     for payload in payloads:
         try:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_agent.workloads.answers import apportioned, arrivals, read_answer
+from gpu_agent.workloads.answers import Usage, apportioned, arrivals, read_answer
 from gpu_agent.workloads.asking import place_of, request_of
 from gpu_agent.workloads.http1 import Malformed, Response
 from gpu_agent.workloads.schedule import Planned
@@ -124,8 +124,64 @@ def test_a_request_asks_for_usage_and_all_its_tokens_until_a_server_refuses_that
     assert body["stream_options"] == {"include_usage": True} and body["ignore_eos"] is True and body["max_tokens"] == 3
     bare = json.loads(request_of(place, PLANNED, model="m", mark="x", given_up=frozenset({"ignore_eos"})).partition(b"\r\n\r\n")[2])
     assert "ignore_eos" not in bare and "stream_options" in bare
+    assert list(place.extras) == ["ignore_eos", "stream_options"]
     with pytest.raises(Invalid, match="http://HOST"):
         place_of(Workload(url="localhost:8000"))
+
+
+@pytest.mark.parametrize(
+    ("told", "body"),
+    [
+        ({"api": "responses"}, {"stream": True, "max_output_tokens": 3, "ignore_eos": True, "store": False, "temperature": 0.0}),
+        ({"api": "responses", "stream": False}, {"stream": False, "max_output_tokens": 3, "ignore_eos": True, "store": False,
+                                                 "temperature": 0.0}),
+        ({"stream": False}, {"stream": False, "max_tokens": 3, "ignore_eos": True, "temperature": 0.0}),
+        ({"stream": False, "extra_body": '{"top_k": 5, "temperature": 0.7, "ignore_eos": false}'},
+         {"stream": False, "max_tokens": 3, "ignore_eos": False, "temperature": 0.7, "top_k": 5}),
+    ],
+)  # fmt: skip
+def test_a_body_says_what_its_form_has(told: dict[str, Any], body: dict[str, Any]) -> None:
+    """Of every interface, streamed or not; what the client says beside it counts before what is usual."""
+    workload = Workload.model_validate({"url": "http://h"} | told)
+    found = json.loads(request_of(place_of(workload), PLANNED, model="m", mark="x").partition(b"\r\n\r\n")[2])
+    prompt = found.pop("input" if workload.api == "responses" else "prompt")
+    assert found == body | {"model": "m"}
+    assert (prompt[0]["content"] if workload.api == "responses" else prompt) == prompt_of(PLANNED, mark="x")
+
+
+def test_the_texts_of_a_response_are_its_deltas_alone() -> None:
+    """Not those that its last events say again; usage is its own, and that it was long enough is no error."""
+    said: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {"object": "response", "output": [], "usage": None, "error": None}},
+        {"type": "response.output_text.delta", "delta": ""}, {"type": "response.reasoning_summary_text.delta", "delta": "hm"},
+        {"type": "response.output_text.delta", "delta": "yes"}, {"type": "response.output_text.done", "text": "yes"},
+    ]  # fmt: skip
+    usage = {"input_tokens": 9, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 4},
+             "output_tokens_details": {"reasoning_tokens": 2}}  # fmt: skip
+    whole = {"object": "response", "status": "incomplete", "error": None, "usage": usage, "output": [
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]},
+        {"type": "message", "content": [{"type": "output_text", "text": "yes"}]},
+    ]}  # fmt: skip
+    told = [*said, {"type": "response.incomplete", "response": whole}]
+    answer = read_answer([(at_ns, event(one)) for at_ns, one in enumerate(told)], kind="text/event-stream")
+    assert (answer.texts, answer.error, answer.usage) == ([(2, "hm", True), (3, "yes", False)], None, Usage(9, 3, 4, 2))
+    at_once = read_answer([(1, json.dumps(whole).encode()[:9]), (7, json.dumps(whole).encode()[9:])], kind="application/json")
+    assert (at_once.texts, at_once.error, at_once.usage) == ([(7, "hm", True), (7, "yes", False)], None, Usage(9, 3, 4, 2))
+    assert arrivals(at_once, tokens_of=None) == ([(7, 3)], "usage", False)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"type": "response.failed", "response": {"status": "failed", "error": {"code": "server_error", "message": "dead"}}},
+        {"type": "error", "code": "server_error", "message": "dead", "param": None},
+        {"type": "error", "error": {"message": "dead"}},
+    ],
+)
+def test_a_response_that_fails_is_an_error(told: dict[str, Any]) -> None:
+    """However it is told, and whatever came before."""
+    pieces = [(1, event({"type": "response.output_text.delta", "delta": "a"})), (2, event(told))]
+    assert read_answer(pieces, kind="text/event-stream").error == "error-in-200: dead"
 
 
 @given(st.integers(1, 60), st.integers(1, 9), st.floats(0, 1), st.integers(0, 99))

@@ -18,7 +18,10 @@ from schemas.released import released_codec
 from schemas.requests import Chat, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
 from schemas.results import Documents, Figure, RunScored
+from schemas.runs import PlannedTask
 from schemas.settled import RunSettled
+from streams.boards.ranking import chosen as chosen_board
+from streams.boards.ranking import rank
 from streams.deciding.answering import answer, digest_of
 from streams.deciding.candidates import Candidate
 from streams.deciding.drawing import worlds
@@ -191,6 +194,33 @@ def test_servers_elsewhere_and_runs_on_several_machines_are_no_candidates() -> N
     assert field_of(wanted(tasks={}, prefer={"points": {"goodput_per_s": 1}}), seen, priced()).candidates == ()
 
 
+def test_an_air_gapped_place_refuses_who_needs_a_net_and_says_how_to_do_without() -> None:
+    """A server elsewhere by name and with its reason; an engine of ours may be chosen, and its guide says what to bring."""
+    hub = "hf:org/large"
+    seen = evidence(
+        [L40S, CPU],
+        run(1, hub, L40S, scores={GSM: rights(0.7, seed=2)}, speed=load(20), used={"name": "transformers"}),
+        run(2, "there", L40S, scores={GSM: rights(0.9, seed=3)}, speed=load(50), served_elsewhere=True, used={"name": "openai"}),
+        run(3, "slow", CPU, scores={GSM: rights(0.6, seed=3)}, speed=load(20), used={"name": "gguf"}),
+    )
+    requirement = wanted(allowed={"places": ["air-gapped", "one-gpu"]}, prefer={"points": {"quality": 1}})
+    own, told = asked(requirement, seen)
+    refused = {one.candidate.model: [refusal.reason for refusal in one.refusals] for one in told.refused}
+    assert refused["there"][0] == "net at run time is a server elsewhere; wanted is one of none"
+    assert refused["slow"] == ["place is cpu; wanted is one of one-gpu"]
+    question = Question(requirement, seen, own)
+    made = answer(question, told, (), header=HEADER)
+    assert [one.model for one in made.choices] == [hub] and run_named(2) in made.input_runs
+    guide = made.choices[0].guide
+    assert guide is not None and any("assay pull" in note and "HF_HUB_OFFLINE=1" in note for note in guide.notes)
+    assert any("installs its packages as it starts" in note for note in guide.notes)
+    plain = wanted(prefer={"points": {"quality": 1}})
+    assert "there" not in {one.candidate.model for one in asked(plain, seen)[1].refused}
+    bare = wanted(tasks={}, latency={}, traffic=None, allowed={"places": ["air-gapped"]}, prefer={"points": {"goodput_per_s": 1}})
+    _, nobody = asked(bare, evidence([L40S], run(2, "there", L40S, served_elsewhere=True)))
+    assert [one.words for one in nobody.conflict] == ["net at run time one of none"]
+
+
 def test_variants_of_one_model_are_told_apart_by_what_differs() -> None:
     """Prompt dress and precision; each has its own scores."""
     seen = evidence(
@@ -215,6 +245,69 @@ def test_a_groups_documents_are_those_of_its_tasks() -> None:
     (scores,) = field_of(wanted(tasks={"exams": 1}, traffic=None, latency={}, prefer={"points": {"quality": 1}}), seen, priced()).scores
     assert scores.models == ("whole",)
     assert np.nanmean(scores.values) == pytest.approx((0.2 * 100 + 0.8 * 300) / 400)
+
+
+def suite_of_three(**documents: int) -> list[PlannedTask]:
+    """A suite: a task that guessing gets half right, and a group of two of unequal size."""
+    size = {"alone": 100, "law": 60, "sums": 140} | documents
+    alone = planned("alone", documents=size["alone"]).model_copy(update={"chance": 0.5})
+    return [alone, *(planned(name, group="exams", documents=size[name]) for name in ("law", "sums"))]
+
+
+def test_a_suite_is_the_score_of_its_board() -> None:
+    """Each task corrected by chance, a group as one, from the runs on its board: not the mean of its documents, and not of other runs."""
+    tasks = suite_of_three()
+    one = [rights(share, seed=n, documents=task.samples) for n, (task, share) in enumerate(zip(tasks, (0.8, 0.5, 0.3), strict=True))]
+    other = [rights(share, seed=n + 9, documents=task.samples) for n, (task, share) in enumerate(zip(tasks, (0.6, 0.7, 0.9), strict=True))]
+    seen = evidence(
+        [L40S],
+        run(1, "one", L40S, scores=dict(zip(tasks, one, strict=True)), suite="ours"),
+        run(2, "other", L40S, scores=dict(zip(tasks, other, strict=True)), suite="ours"),
+        run(3, "other", L40S, scores={tasks[0]: rights(0.99, seed=5, documents=100)}),  # newer, and not on the suite's board
+        run(4, "part", L40S, scores={tasks[0]: rights(0.7, seed=5, documents=100)}),
+    )
+    requirement = wanted(tasks={"ours": 2, "alone": 1}, traffic=None, latency={}, prefer={"points": {"quality": 1}})
+    own = field_of(requirement, seen, priced())
+    made = worlds(own.candidates, own.scores, weights=requirement.tasks)
+    board = rank(chosen_board("ours", seen.books.entries("ours")))
+    scores = {row.model: row.score for row in board.rows}
+    found = dict(zip([one.model for one in own.candidates], made.points["quality:ours"].tolist(), strict=True))
+    assert scores["one"] == pytest.approx(((0.8 - 0.5) / 0.5 + (0.5 * 60 + 0.3 * 140) / 200) / 2, abs=0.01)
+    assert found["one"] == pytest.approx(scores["one"]) and found["other"] == pytest.approx(scores["other"])
+    assert math.isnan(found["part"])
+    by_task = dict(zip([one.model for one in own.candidates], made.points["quality:alone"].tolist(), strict=True))
+    assert found["other"] != by_task["other"] and {name for name in made.points if name.startswith("quality:")} == {
+        "quality:ours", "quality:alone"
+    }  # fmt: skip
+    assert made.points["quality"][0] == pytest.approx((2 * made.points["quality:ours"][0] + made.points["quality:alone"][0]) / 3)
+    row = next(row for row in board.rows if row.model == "one")
+    low, high = np.percentile(made.drawn["quality:ours"][:, [one.model for one in own.candidates].index("one")], [2.5, 97.5])
+    assert row.low is not None and row.high is not None and high - low == pytest.approx(row.high - row.low, rel=0.15)
+
+
+def test_a_suites_floor_holds_and_more_of_it_is_offered() -> None:
+    """A floor is of its score; undecided, all of its tasks are asked again, by the suite's name; who lacks it is asked for it."""
+    tasks = suite_of_three()
+    several = [
+        run(n, model, L40S, scores={task: rights(share, seed=7 * n + m, documents=task.samples) for m, task in enumerate(tasks)},
+            suite="ours", suite_version="1")
+        for n, (model, share) in enumerate({"a": 0.80, "b": 0.79, "bad": 0.4}.items(), 1)
+    ]  # fmt: skip
+    seen = evidence([L40S], *several, run(9, "new", L40S, scores={GSM: rights(0.5, seed=1)}))
+    requirement = wanted(
+        tasks={"ours": 1}, floors={"ours": "50 %"}, threshold=0.9999, prefer={"points": {"quality": 100}}, traffic=None, latency={}
+    )
+    own, told = asked(requirement, seen)
+    refused = {one.candidate.model: [refusal.reason for refusal in one.refusals] for one in told.refused}
+    assert refused["bad"][0].startswith("quality of ours is ") and refused["new"] == ["quality of ours is not known"]
+    known = Asked({run_named(1): 0.03, run_named(2): 0.03})
+    found = next_runs(told, Question(requirement, seen, own, known))
+    again = next(one for one in found if one.usd is not None)
+    times = int(again.what.split()[0]) if "×" in again.what else 1
+    assert again.what.endswith("300 documents of ours") and again.usd == pytest.approx(times * 300 * 2 * 0.03 / 300)
+    assert f"assay submit --model a --engine vllm --suite ours --limit {(1 + times) * 140} --wait" in again.commands
+    first = next(one for one in found if one.what == "a first measurement of new (vllm) on L40S")
+    assert first.commands == ("assay submit --model new --engine vllm --suite ours --limit 140 --wait",)
 
 
 @pytest.mark.parametrize(

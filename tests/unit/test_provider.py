@@ -34,7 +34,7 @@ def of(issuer: Issuer, **settings: Any) -> Provider:
 
 def member(trusting: Provider, token: str, **asked: Any) -> str:
     """Whom a token is about."""
-    return asyncio.run(trusting.member(token, **asked))
+    return asyncio.run(trusting.member(token, **asked)).member
 
 
 def test_a_good_token_names_its_member(issuer: Issuer) -> None:
@@ -134,3 +134,51 @@ def test_a_member_comes_in_by_their_name_or_by_their_domain() -> None:
     assert access.member("bob@example.org", now_us=2) is None
     assert access.member("ann@example.org", now_us=2) is None
     assert access.any_open(now_us=2)
+
+
+def test_a_token_names_the_groups_of_its_member(issuer: Issuer) -> None:
+    """By the claim of the settings; what is no name of a group is none."""
+    told = [(None, ()), (["a", "/b/c", "a", 7, "", "x\ny"], ("a", "b/c")), ("alone", ("alone",)), ({"a": 1}, ())]
+    for groups, found in told:
+        assert asyncio.run(of(issuer).member(issuer.token(groups=groups))).groups == found
+    by_roles = asyncio.run(of(issuer, oidc_groups_claim="roles").member(issuer.token(roles=["r"], groups=["g"])))
+    assert by_roles.groups == ("r",)
+
+
+def test_a_group_is_admitted_whole() -> None:
+    """By the group that may most; who was admitted or revoked by name stands for themselves; a session asks by its group again."""
+    access = Access()
+    roles: dict[str, Role] = {"%readers": "reader", "%Operators": "operator", "*@example.org": "reader", "bob@example.org": "submitter"}
+    for name, role in roles.items():
+        access.fold(granted(name, role))
+    groups = ("readers", "operators", "nobodys")
+    came = access.member("ann@example.org", now_us=1, groups=groups)
+    assert came is not None
+    assert (came.role, came.member, came.subject) == ("operator", "ann@example.org", "oidc:ann@example.org\noperators")
+    assert access.again(came.subject, now_us=1) == came
+    (by_name, by_domain) = (access.member(name, now_us=1, groups=groups[2:]) for name in ("bob@example.org", "ann@example.org"))
+    assert by_name is not None and by_domain is not None
+    assert (by_name.role, by_domain.role, by_domain.subject) == ("submitter", "reader", "oidc:ann@example.org")
+    named = access.member("bob@example.org", now_us=1, groups=groups)
+    assert named is not None and named.role == "submitter"
+    access.fold(granted("%operators", "operator", key_hash=None))
+    again = access.again(came.subject, now_us=1)
+    assert again is not None and again.role == "reader"  # by the domain, as whoever is in no group
+    access.fold(granted("bob@example.org", "submitter", key_hash=None))
+    assert access.member("bob@example.org", now_us=1, groups=groups) is None
+
+
+@pytest.mark.parametrize("name", ["%readers", "*@example.org", "%"])
+def test_nobody_is_called_as_a_group_or_a_domain(name: str) -> None:
+    """Where people choose their names themselves."""
+    access = Access()
+    for one in ("%readers", "*@example.org"):
+        access.fold(granted(one, "owner"))
+    assert access.member(name, now_us=1) is None
+
+
+@pytest.mark.parametrize("name", ["sub:17", "ann\nreaders", "a\x00"])
+def test_a_name_that_could_be_another_s_is_refused(issuer: Issuer, name: str) -> None:
+    """As the provider's own number of somebody else, or a name with a group behind it."""
+    with pytest.raises(Unauthenticated, match="a name that is none here"):
+        member(of(issuer, oidc_claim="preferred_username"), issuer.token(preferred_username=name))

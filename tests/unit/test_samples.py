@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gpu_agent.engines.engine import EngineAnswer
-from gpu_agent.samples import WIDTH, Open, check_whole
+from gpu_agent.samples import WIDTH, Open, check_whole, moments_of
 from schemas.builds import BuiltRequest, SampleBuilt
 from schemas.event import Producer, Text
 from schemas.jobs import Job
@@ -44,8 +44,26 @@ def test_a_sample_is_whole_with_its_last_answer_whatever_their_order() -> None:
         before = len(open_.ready)
         open_.take(EngineAnswer(request.index, request.draw, "stop", 1, output=f"{request.draw}"))
         assert len(open_.ready) - before in (0, 1)
-    told = {built.ordinal: [(answer.request_index, answer.draw) for answer in answers] for built, answers in open_.whole()}
+    told = {built.ordinal: [(answer.request_index, answer.draw) for answer in answers] for built, answers, _ in open_.whole()}
     assert told == {7: [(0, 0), (0, 1), (1, 0)], 9: [(0, 0)]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([(20, 25, 40), (10, 30, 35)], (10, 25, 40)),
+        ([(20, None, 40), (10, 30, 35)], (10, 30, 40)),  # beside a text another answer is scored, which has no first token
+        ([(None, None, 40), (10, 30, 35)], (None, 30, 40)),  # it may have been begun before the other
+        ([(None, None, None)], (None, None, None)),
+        ([], (None, None, None)),
+    ],
+)
+def test_a_sample_lasts_from_its_first_answers_beginning_to_its_last_ones_end(
+    answers: list[tuple[int | None, ...]], told: tuple[int | None, ...]
+) -> None:
+    """Nothing is guessed of what the engine does not say."""
+    moments = moments_of([EngineAnswer(0, 0, "stop", 1, began_ns=one[0], first_ns=one[1], ended_ns=one[2]) for one in answers])
+    assert tuple(moments[name] for name in ("began_ns", "first_token_ns", "ended_ns")) == told
 
 
 def test_what_is_ready_stays_so_until_it_is_published() -> None:
@@ -56,7 +74,7 @@ def test_what_is_ready_stays_so_until_it_is_published() -> None:
     published = len(open_.whole())
     open_.take(EngineAnswer(second.index, 0, "stop", 1, output=""))
     assert open_.told(published) == {0, 2}
-    assert [built.ordinal for built, _ in open_.whole()] == [1]
+    assert [built.ordinal for built, _, _ in open_.whole()] == [1]
     assert open_.told(1) == {1}
     assert (open_.ready, open_.answers) == ([], {})
 

@@ -10,7 +10,7 @@ from query_api.reading.deciding import saving
 from query_api.routes.savings import told as as_told
 from schemas.event import Event
 from schemas.requirements import Allowed, Latency, Requirement, Traffic
-from streams.deciding.measured import Field
+from streams.deciding.measured import Field, Priced
 from streams.deciding.savings import Savings
 from streams.errors import Invalid, NotFound
 from tests import measured
@@ -35,14 +35,16 @@ def found(now: int = 1, **more: Any) -> Savings:
     return answered(now, **more)[0]
 
 
-def answered(now: int = 1, *, margin: float = 0.01, runs: tuple[int, ...] = tuple(RUNS), **more: Any) -> tuple[Savings, Field]:
+def answered(
+    now: int = 1, *, margin: float = 0.01, runs: tuple[int, ...] = tuple(RUNS), prices: Priced | None = None, **more: Any
+) -> tuple[Savings, Field]:  # fmt: skip
     """The same, and everybody who was weighed."""
     events: list[Event] = [*PLACES.values()]
     for number in runs:
         model, place, rate, share = RUNS[number]
         values = measured.rights(share, seed=3)
         events += measured.run(number, model, PLACES[place], scores={TASK: values}, speed=measured.load(rate, goodput_per_s=rate))
-    return saving(Requirement(**(WANTED | more)), measured.evidence(events), measured.priced(), run_named(now), margin)
+    return saving(Requirement(**(WANTED | more)), measured.evidence(events), prices or measured.priced(), run_named(now), margin)
 
 
 def test_what_is_cheaper_and_as_good_is_listed_with_its_month() -> None:
@@ -114,3 +116,19 @@ def test_the_page_says_where_nothing_would_save() -> None:
     told = as_told(*answered(now=5), margin=0.01)
     page = TEMPLATES.env.get_template("savings.html").render(found=told, asked={"run": run_named(5)}, runs=[], **spans(told))
     assert "Nothing that was measured would save" in page and "<table" not in page
+
+
+def test_what_runs_now_is_told_as_it_would_be_paid_otherwise() -> None:
+    """Spot at a third of the hour with a tenth of the work done again, and a reservation; without that assumption spot is not told."""
+    prices = measured.priced()
+    for item, amount, unit, currency in (
+        ("spot_gpu_hour:H100", 1.0, "device-hour", "USD"), ("reserved_3y_gpu_hour:H100", 1.5, "device-hour", "USD"),
+        ("reserved_1y_gpu_hour:L40S", 0.5, "device-hour", "USD"),
+    ):  # fmt: skip
+        prices.book.fold(measured.price(item, amount, unit=unit, currency=currency))
+    before = {one.way: one.usd_per_month for one in answered(prices=prices)[0].otherwise}
+    assert before == {"reserved for 3 years": pytest.approx(2 * 1.5 * 730)}
+    prices.book.fold(measured.price("spot_redone", 0.1, unit="1", currency=""))
+    spot, reserved = answered(prices=prices)[0].otherwise
+    assert (spot.way, spot.redone_ratio) == ("spot", 0.1) and spot.usd_per_month == pytest.approx(2 * 1.0 * 1.1 * 730)
+    assert reserved.way == "reserved for 3 years" and spot.sources == ("test",)

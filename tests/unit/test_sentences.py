@@ -70,6 +70,8 @@ def test_a_long_sentence_is_a_whole_requirement() -> None:
         ("on a laptop", {"allowed": {"places": ["cpu"]}}),
         ("a single GPU", {"allowed": {"places": ["one-gpu"]}}),
         ("an instruct model with MIT licence", {"allowed": {"kinds": ["fine-tuned"], "licences": ["mit"]}}),
+        ("air-gapped, on CPU", {"allowed": {"places": ["air-gapped", "cpu"]}}),
+        ("it must run without internet access", {"allowed": {"places": ["air-gapped"]}}),
         ("hosted in eu-west-1", {"allowed": {"regions": ["eu-west-1"]}}),
         ("French and German", {"allowed": {"languages": ["fr", "de"]}}),
         ("at least 60 % on gsm8k", {"tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}}),
@@ -155,3 +157,10 @@ def test_no_sentence_takes_long(piece: str) -> None:
 def test_what_uses_suggest_has_names() -> None:
     """Each use some tasks."""
     assert all(tasks for tasks in USES.values())
+
+
+def test_suites_are_named_as_suites() -> None:
+    """Their names are plain words: a standard chatbot asks for no suite."""
+    found = read("a standard chatbot, at least 55 % on the reasoning suite", suites=("standard", "reasoning"))
+    assert found.requirement["tasks"] == {"reasoning": 1} and found.requirement["floors"] == {"reasoning": "55 %"}
+    assert read("good at the suite coding", suites=("coding",)).requirement == {"tasks": {"coding": 1}}

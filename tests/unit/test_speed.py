@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.jobs import JobChanged
 from schemas.measurements import Clock, LoadClient, RequestTimed, ResourceRead, TokensTimed
+from schemas.requests import Objective
 from schemas.results import Figure
 from streams.speed.counters import LONGEST_GAP_NS, grown_uj, integrated_uj
 from streams.speed.performance import Speed
@@ -401,3 +402,19 @@ def test_a_power_is_added_up_alike_for_a_window_and_for_an_attempt(first_uw: int
     parts = [integrated_uj(before, after, inside=inside) for inside in ((7, cut), (cut, 7 + took_ns))]
     assert None not in parts and 0 <= whole - sum(part or 0 for part in parts) <= 1
     assert integrated_uj((0, 1), (LONGEST_GAP_NS + 1, 1)) is None
+
+
+def test_answers_that_came_whole_have_an_end_and_say_what_they_have_not() -> None:
+    """One arrival each, of all tokens: rates and E2E are there, and no time between tokens, which is not 0; a level of TTFT is not kept."""
+    requests = [request(n, sent=n * 100, first=0, last=n * 100 + 80, first_byte_ns=None, counted_by="usage") for n in range(40)]
+    speed = Speed(JOB)
+    for one in requests:
+        speed.add(one)
+        speed.add(TokensTimed.model_validate(tokens(one).model_dump(exclude={"event_id"}) | {
+            "arrival_ns": (one.last_token_ns,), "tokens_per_arrival": (10,),
+        }))  # fmt: skip
+    found = {figure.metric: figure for figure in speed.summary(slo=Objective(ttft_ns=10**9)).figures}
+    for name in ("ttft_mean", "first_answer_p50", "itl_mean", "gap_mean", "tpot_mean", "ttft_p99_early_stopped", "alone_tokens_per_s"):
+        assert found[name].value is None and "answers came whole" in (found[name].why_undefined or "")
+    assert (found["e2e_mean"].value, found["tokens_not_timed"].value, found["goodput_per_s"].value) == (80 * MS, 0, 0)
+    assert found["output_tokens_per_s"].value == pytest.approx(100)

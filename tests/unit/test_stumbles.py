@@ -58,7 +58,7 @@ class Born:
 
     async def decoded(self) -> list[Record]:
         """All records, from what a consumer gives."""
-        decoding = Decoding("http://nobody")
+        decoding = Decoding(Settings())
         decoding.codec, decoding.guard = CODEC, self.care
 
         async def decode(message: Message) -> Record:

@@ -13,8 +13,9 @@ from streams.errors import Invalid
 SLO = {"ttft_ns": 500_000_000, "itl_ns": None, "e2e_ns": 2_000_000_000, "ratio": 0.95}
 OPTIONS: dict[str, Any] = dict.fromkeys((
     "profile", "rate", "rate_to", "burstiness", "speedup", "concurrency", "duration", "requests", "url", "api", "trace", "slo",
-    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch",
-)) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False}  # fmt: skip
+    "shared_prefix", "shared_prefixes", "cancel", "cancel_after", "turns", "think", "batch", "warmup", "prompts", "prompts_limit",
+    "extra_body", "http", "streams",
+)) | {"input_tokens": 64, "output_tokens": 32, "repeat_prompts": False, "sweep": False, "stream": True}  # fmt: skip
 
 
 def step(number: int, rate: float | None, served: float, ms: float, *, verdict: str = "kept") -> dict[str, Any]:
@@ -107,3 +108,14 @@ def test_a_sweep_is_a_table_and_what_it_came_to(capsys: pytest.CaptureFixture[st
     assert text.index("alone") < text.index("4.00") < text.index("missed: too slow")
     assert "highest rate under the service level: 8.00 requests/s (4.00 to 16.00); at 16/s: too slow" in text
     assert "knee: none; no rate kept it" in text and "cliff" not in text
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("kept", "E2E rises"), ("missed", "E2E rises"), ("saturated", None)])
+def test_a_step_whose_load_was_not_steady_says_so(verdict: str, told: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    """But for one that is saturated: its queue grows."""
+    one = step(1, 4.0, 4.0, 100, verdict=verdict)
+    one["figures"].append({"metric": "steady", "value": 0.0, "origin": "E2E rises"})
+    sweep = sweep_of({}, [step(0, None, 3.0, 100), one])
+    assert sweep is not None and [step["unsteady"] for step in sweep["steps"]] == [None, told]
+    showing.sweep(sweep)
+    assert ("not steady: E2E rises" in " ".join(capsys.readouterr().out.split())) == bool(told)

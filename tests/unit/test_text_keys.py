@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from infra.text_keys import TextKeys, masters, new_master
 from infra.vault import Vault
 from query_api.cli import forgetting
 from schemas.event import Producer
+from schemas.results import SampleNotScored, SampleScored
 from schemas.runs import RunChanged
 from schemas.trust import DeadLettered
 from streams.errors import Invalid, NotFound, Permanent, Unavailable
@@ -200,11 +202,66 @@ def test_a_key_s_file_that_was_altered_does_not_open(tmp_path: Path, name: str) 
         "master": masters(settings(tmp_path, master_key=SECOND))[0].master_id,
     }
     path.write_text(json.dumps(said | {name: other[name]}))
-    with pytest.raises(Invalid, match="is not what was wrapped"):
+    with pytest.raises(Invalid, match="is not what was wrapped") as refused:
         TextKeys(settings(tmp_path, master_key=f"{FIRST}\n{SECOND}")).of(path.stem)
-    path.write_text("{")
+    assert refused.value.code == "text-key"
+
+
+ROTTEN = (b"{", b"", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"key_id": 1}', None)
+
+
+@pytest.mark.parametrize("rotten", ROTTEN, ids=range(len(ROTTEN)))
+def test_a_key_s_file_that_is_broken_is_its_organisation_s_matter_alone(tmp_path: Path, rotten: bytes | None) -> None:
+    """Processes start and say which file it is; others' texts are sealed and opened; of its own nothing is written or forgotten."""
+    given = settings(tmp_path, master_key=FIRST)
+    one = TextKeys(given)
+    theirs, key = one.current("other"), one.current("acme")
+    path = one.folder / f"{key.key_id}.json"
+    whole = path.read_bytes()
+    path.unlink()
+    if rotten is None:
+        path.mkdir()
+    else:
+        path.write_bytes(rotten)
+    for keys in (one, TextKeys(given)):
+        keys.check()
+        (told,) = keys.broken()
+        assert str(path) in str(told) and "bring the right file back" in str(told)
+        assert [kept.organisation for kept in keys.every()] == ["other"]
+        assert (keys.of(theirs.key_id), keys.current("other"), keys.current("third").key_id != key.key_id) == (theirs, theirs, True)
+        for act in (partial(keys.of, key.key_id), partial(keys.current, "acme"), partial(keys.forget, "acme", by="ann", reason="")):
+            with pytest.raises(Invalid, match="holds no key of texts") as refused:
+                act()
+            assert refused.value.code == "text-key"
+        (keys.folder / f"{keys.current('third').key_id}.json").unlink()
+    if rotten is None:
+        path.rmdir()
+    path.write_bytes(whole)
+    assert one.of(key.key_id) == key == TextKeys(given).current("acme")
+
+
+def test_what_cannot_be_sealed_under_a_broken_key_is_said_without_its_words(tmp_path: Path) -> None:
+    """That something went wrong; what a model or a person wrote is not written, in the clear or otherwise."""
+    vault = Vault(settings(tmp_path, master_key=FIRST))
+    about: dict[str, Any] = {"occurred_us": 1, "producer": Producer(service="t", version="1"), "visibility": PRIVATE}
+    key = vault.keys.current(letter().organisation_id)
+    (vault.keys.folder / f"{key.key_id}.json").write_text("{")
+    said = vault.sealed(letter())
+    assert (said.message, said.payload, said.payload_bytes) == (WITHHELD, b"", len(SECRET))
+    missing = SampleNotScored.model_validate(
+        about | {"run_id": run_named("r"), "task": "t", "ordinal": 0, "repeat": 0, "scorer_version": "1", "reason": "quotes"}
+    )
+    assert vault.sealed(missing).reason == WITHHELD
+    private = RunChanged.model_validate(about | {"run_id": run_named("r"), "state": "failed", "reason_code": "x", "message": "quotes"})
+    assert vault.sealed(private).message == WITHHELD
+    ours = private.model_copy(update={"reason_code": "text-key", "message": "bring it back"})
+    assert vault.sealed(ours) == ours
+    scored = SampleScored.model_validate(about | {
+        "run_id": run_named("r"), "task": "t", "ordinal": 0, "repeat": 0, "doc_id": "0", "filter": "f", "metric": "m", "value": 1.0,
+        "scorer_version": "1", "parts_json": '["words"]', "metrics": 1,
+    })  # fmt: skip
     with pytest.raises(Invalid, match="holds no key of texts"):
-        TextKeys(settings(tmp_path, master_key=FIRST)).of(path.stem)
+        vault.sealed(scored)
 
 
 def test_who_has_no_master_key_says_what_went_wrong_without_its_words(tmp_path: Path) -> None:
@@ -276,10 +333,26 @@ def test_the_command_line_asks_before_it_destroys(
     assert TextKeys(Settings()).of(key.key_id) == key
     monkeypatch.setenv("ASSAY_MASTER_KEY", f"{SECOND}\n{FIRST}")
     forgetting.rewrap(as_json=True)
-    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1}
+    assert json.loads(capsys.readouterr().out) == {"rewrapped": 1, "broken": []}
     forgetting.texts(as_json=True)
     (told,) = json.loads(capsys.readouterr().out)["keys"]
     assert (told["organisation"], told["text_key"], told["forgotten"]) == ("acme", key.key_id, None)
     assert told["master_key"] == masters(settings(tmp_path, master_key=SECOND))[0].master_id
     forgetting.master()
     assert len(bytes.fromhex(capsys.readouterr().out)) == 32
+
+
+def test_broken_keys_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside the others; those are rewrapped, and nobody is told that the older master keys could go."""
+    keys = TextKeys(settings(tmp_path, master_key=FIRST))
+    keys.current("acme")
+    path = keys.folder / f"{keys.current('other').key_id}.json"
+    path.write_text("{")
+    for name, value in (("HOME", str(tmp_path)), ("MASTER_KEY", f"{SECOND}\n{FIRST}")):
+        monkeypatch.setenv(f"ASSAY_{name}", value)
+    forgetting.texts(as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert [one["organisation"] for one in told["keys"]] == ["acme"] and str(path) in told["broken"][0]
+    forgetting.rewrap(as_json=False)
+    shown = capsys.readouterr()
+    assert "rewrapped 1 keys; those of these files alone" in shown.out and "holds no key of texts" in shown.out + shown.err

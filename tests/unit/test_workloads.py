@@ -3,6 +3,7 @@
 import itertools
 import statistics
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import assume, given
@@ -62,6 +63,34 @@ def test_a_ramp_has_sent_as_many_as_its_rate_lets_it_at_every_moment(rate: float
     assert due == sorted(due) and all(0 <= at < duration_s for at in due)
     assert [rate * at + (to - rate) / duration_s * at * at / 2 for at in due] == pytest.approx(list(range(len(due))), abs=1e-6)
     assert len(due) == pytest.approx((rate + to) / 2 * duration_s, abs=1.01)
+
+
+@pytest.mark.parametrize(
+    ("told", "due"),
+    [
+        ({"profile": "concurrent", "concurrency": 8}, [None] * 4),
+        ({"profile": "constant", "rate_per_s": 2.0}, [0.0, 0.5, 1.0, 1.5]),
+        ({"profile": "constant", "rate_per_s": 0.01}, [0.0, 10.0, 20.0, 30.0]),  # as fast as a warm-up must be
+        ({"profile": "ramp", "rate_per_s": 0.0, "rate_to_per_s": 2.0, "duration_s": 1.0}, [0.0]),
+    ],
+)
+def test_a_warm_up_has_the_shape_of_its_load(told: dict[str, object], due: list[float | None]) -> None:
+    """So many at a time, or at its rate; the steady phase is numbered behind it, whatever it had."""
+    load = Workload.model_validate({"warmup_requests": 4, "requests": 3} | told)
+    warmup, steady = schedule(load, seed=3)
+    assert [one.at_s for one in warmup] == pytest.approx(due) if due[0] is not None else [one.at_s for one in warmup] == due
+    assert {one.phase for one in warmup} == {"warmup"} and next(steady).index == 4
+
+
+def test_a_warm_up_sends_no_text_of_a_trace_ahead() -> None:
+    """Its lengths and times, with prompts of its own: a cache that knew the trace's would answer."""
+    trace = (
+        {"at_ms": 0, "input_tokens": 600, "output_tokens": 5, "hash_ids": [1, 2]},
+        {"at_ms": 40, "input_tokens": 9, "output_tokens": 7},
+    )
+    warmup, steady = schedule(Workload.model_validate({"profile": "trace", "trace": trace, "url": "http://h"}), seed=3)
+    assert [(one.input_tokens, one.output_tokens, one.at_s, one.shared) for one in warmup] == [(600, 5, 0.0, ()), (9, 7, 0.04, ())]
+    assert [one.shared for one in steady] == [((1, 512), (2, 88)), ()]
 
 
 def test_prompts_share_as_much_of_their_beginning_as_was_asked_for() -> None:
@@ -132,6 +161,43 @@ def test_a_profile_without_its_rate_is_refused() -> None:
             "cancel_ratio is for a server: give its url, and cancel_after_s",
         ),
         ("transformers", {"requests": 3, "turns": 2}, "turns are a chat's, which a server is asked for: give its url, and api chat"),
+        ("transformers", {"requests": 3, "prompts": [{"text": "a"}]}, "draws its prompts itself: give the url of a server"),
+        ("transformers", {"requests": 3, "url": "http://h", "prompts": [{"text": "a"}, {"text": ""}]}, "prompts.1 is empty"),
+        ("transformers", {"requests": 3, "url": "http://h", "prompts_limit": 2}, "prompts_limit is for the documents of prompts_task"),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "prompts": [{"text": "a"}], "prompts_task": "gsm8k"},
+            "prompts and prompts_task are two sets of prompts",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "prompts_task": "gsm8k", "shared_prefix_ratio": 0.5},
+            "asked as they are, each by itself: leave shared_prefix_ratio out",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "prompts": [{"text": "a" * 90_000}] * 12},
+            "12 prompts have 1,080,000 bytes: give at most 1,048,576",
+        ),
+        ("transformers", {"requests": 3, "stream": False}, "stream false is for a server: give its url, or leave it out"),
+        ("transformers", {"requests": 3, "api": "responses"}, "api responses is for a server"),
+        ("transformers", {"requests": 3, "http": "2"}, "http 2 is for a server"),
+        ("transformers", {"requests": 3, "url": "http://h", "streams": 4}, "streams are of HTTP/2: give http 2"),
+        ("transformers", {"requests": 3, "extra_body": '{"top_k": 5}'}, "extra_body is for a server"),
+        ("transformers", {"requests": 3, "url": "http://h", "extra_body": "{"}, "extra_body is no JSON: give an object"),
+        ("transformers", {"requests": 3, "url": "http://h", "extra_body": '{"p": NaN}'}, "extra_body is no JSON: give an object"),
+        ("transformers", {"requests": 3, "url": "http://h", "extra_body": "[" * 9000}, "extra_body is no JSON: give an object"),
+        ("transformers", {"requests": 3, "url": "http://h", "extra_body": "[]"}, "extra_body is no JSON object"),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "extra_body": '{"top_k": 5, "stream": false}'},
+            "extra_body may not say stream: the load says whether answers are streamed",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "extra_body": '{"max_tokens": 9}'},
+            "may not say max_tokens: the load says how long",
+        ),
         ("transformers", {"requests": 3, "turns": 2, "url": "http://h"}, "give its url, and api chat"),
         ("transformers", {"requests": 3, "turns": 101, "url": "http://h", "api": "chat"}, "workload.turns 101: give 1 to 100"),
         ("transformers", {"requests": 3, "turns": 0}, "workload.turns 0: give 1 to 100"),
@@ -188,6 +254,16 @@ def test_a_workload_that_cannot_be_is_refused_when_it_is_planned(engine: str, to
         {"occurred_us": 0, "producer": STAMP, "run_id": R, "model": {"uri": "m"}, "engine": {"name": engine}, "workload": told}
     )
     with pytest.raises(Invalid, match=says):
+        check(request)
+
+
+@pytest.mark.parametrize(("limit", "says"), [("ttft_ns", "have no TTFT: hold them to e2e"), ("itl_ns", "have no ITL"), ("e2e_ns", None)])
+def test_whole_answers_are_held_to_no_time_that_they_do_not_have(limit: str, says: str | None) -> None:
+    """Refused when it is planned."""
+    workload = {"url": "http://h", "stream": False, "profile": "single", "requests": 3}
+    about = {"occurred_us": 0, "producer": STAMP, "run_id": R, "model": {"uri": "m"}, "workload": workload}
+    request = EvaluationRequested.model_validate(about | {"slo": {limit: 10**9}})
+    with pytest.raises(Invalid, match=says) if says else nullcontext():
         check(request)
 
 

@@ -1,6 +1,7 @@
 """Log-likelihoods of continuations by llama.cpp: prefix trees go through the model, each token once, whoever shares it."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -51,13 +52,14 @@ class Likelihoods:
 
     def _scored(self, pack: Pack, asked: Sequence[Wanted]) -> Iterator[tuple[int, Likelihood]]:
         found: dict[int, list[tuple[float, bool]]] = defaultdict(list)
+        began_ns = time.perf_counter_ns()
         for place, number in self._cells.run(pack.places):
             logits = self._cells.logits(number)
             total, best = _log_sum(logits), int(logits.argmax())
             for one, target in pack.wanting[place]:
                 found[one].append((float(logits[target]) - total, best == target))
                 if len(found[one]) == len(asked[one].targets):
-                    yield one, _likelihood(found.pop(one))
+                    yield one, _likelihood(found.pop(one), began_ns=began_ns)
 
 
 def _log_sum(logits: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> float:
@@ -66,9 +68,9 @@ def _log_sum(logits: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> flo
     return most + math.log(float(np.exp(logits - most).sum()))
 
 
-def _likelihood(tokens: Sequence[tuple[float, bool]]) -> Likelihood:
+def _likelihood(tokens: Sequence[tuple[float, bool]], *, began_ns: int) -> Likelihood:
     own = [value for value, _ in tokens]
-    return Likelihood(math.fsum(own), all(greedy for _, greedy in tokens), np.array(own, dtype="<f4").tobytes())
+    return Likelihood(math.fsum(own), all(greedy for _, greedy in tokens), np.array(own, dtype="<f4").tobytes(), began_ns)
 
 
 def _pack(together: Sequence[Row], asked: Sequence[Wanted], numbers: dict[Tokens, list[int]]) -> Pack:

@@ -65,6 +65,7 @@ class Texts:
         while waiting and free and _length(waiting[0], root) <= room:
             text = waiting.pop(0)
             room -= _length(text, root)
+            text.written.moments.begin()
             begun[free[0]] = text
             self._cells.begin(free.pop(0))
         return begun

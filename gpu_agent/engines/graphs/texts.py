@@ -19,7 +19,7 @@ from gpu_agent.engines.written import DEFAULTS, Prompt, Text, Written
 from streams.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
 
 AT_ONCE: Final = TOKENS_AT_ONCE // TOKENS_PER_SLOT
-# Texts are begun while this share of the rows, or more, is free.
+# Texts are begun as soon as this share of the rows is free, until none is.
 FREE_RATIO: Final = 0.25
 
 
@@ -71,9 +71,12 @@ class Texts:
         most = self._room.kept if self._bears.past else min(self._room.logits, self._room.tokens)
         count = max(1, min(AT_ONCE, most // longest))
         under_way: list[Text[Dice]] = []
+        begun: list[Text[Dice]] = []
         while waiting or under_way:
-            begun = self._next(waiting, under_way, count=count, root=root)
+            begun = self._next(waiting, under_way, least=1 if begun else max(1, FREE_RATIO * count), count=count, root=root)
             if begun:
+                for text in begun:
+                    text.written.moments.begin()
                 waiting, first = waiting[len(begun) :], len(under_way)
                 logits = slots.begin([text.prompt.tokens for text in begun])
                 under_way += begun
@@ -98,10 +101,12 @@ class Texts:
     def _drawn(self, text: Text[Dice], dice: Dice, logits: Numbers) -> int:
         return dice.chosen(logits.astype(np.float64), text.written.tokens, ends=sorted(self._ends))
 
-    def _next(self, waiting: Sequence[Text[Dice]], under_way: Sequence[Text[Dice]], *, count: int, root: int) -> list[Text[Dice]]:
-        """The next prompts to go through together: none where too few rows are free, or texts of other lengths are in the way."""
+    def _next(
+        self, waiting: Sequence[Text[Dice]], under_way: Sequence[Text[Dice]], *, least: float, count: int, root: int
+    ) -> list[Text[Dice]]:
+        """The next prompts to go through together: none where fewer than `least` rows are free, or other lengths in the way."""
         free = count - len(under_way)
-        if not waiting or free < max(1, FREE_RATIO * count) or (under_way and self._bears.past and not self._bears.gaps):
+        if not waiting or free < least or (under_way and self._bears.past and not self._bears.gaps):
             return []
         longest = len(waiting[0].prompt.tokens)
         alike = [text for text in waiting if len(text.prompt.tokens) == longest] if self._bears.past and not self._bears.gaps else waiting

@@ -9,8 +9,9 @@ vLLM 0.32, v1/engine/logprobs.py: of a prompt's token its own log-probability co
 """
 
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -92,7 +93,11 @@ class Likelihoods:
 
     def of(self, several: Sequence[Wanted]) -> Iterator[tuple[int, Likelihood]]:
         """The likelihood of each row of tokens, with its number, as they come."""
-        return self._client.each(lambda one: _sum(self._tokens((*one.tokens, one.targets[-1]))[-len(one.targets) :]), several)
+        return self._client.each(self._scored, several)
+
+    def _scored(self, one: Wanted) -> Likelihood:
+        began_ns = time.perf_counter_ns()
+        return replace(_sum(self._tokens((*one.tokens, one.targets[-1]))[-len(one.targets) :]), began_ns=began_ns)
 
     def of_texts(self, requests: Sequence[EngineRequest]) -> Iterator[EngineAnswer]:
         """The requests' answers, their texts sent as they are. Raises: Invalid for what cannot be known without the tokenizer."""
@@ -105,13 +110,15 @@ class Likelihoods:
             yield answer
 
     def _answered(self, request: EngineRequest, context_tokens: int) -> EngineAnswer:
+        began_ns = time.perf_counter_ns()
         tokens = self._tokens(request.context + (request.continuation or ""))
         if len(tokens) <= context_tokens:
             raise Invalid("an answer whose likelihood is asked has no token: nothing has none; give it a text", code="no-token")
         found = _sum(tokens[context_tokens:])
         return EngineAnswer(
-            request.index, request.draw, "none", len(tokens), loglikelihood=found.total, is_greedy=found.greedy, token_logprobs=found.tokens
-        )
+            request.index, request.draw, "none", len(tokens), loglikelihood=found.total, is_greedy=found.greedy,
+            token_logprobs=found.tokens, began_ns=began_ns, ended_ns=time.perf_counter_ns(),
+        )  # fmt: skip
 
     def _tokens(self, prompt: Prompt) -> list[Told]:
         told = self._client.post(PATH, {"model": self._model, "prompt": prompt, "max_tokens": 1, "temperature": 0.0, **self._way.asks}).told

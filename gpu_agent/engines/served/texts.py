@@ -4,8 +4,9 @@ Source: OpenAI API reference, Completions and Chat. Four stop texts are its most
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
@@ -65,7 +66,12 @@ class Texts:
         return messages
 
     def answered(self, request: EngineRequest, asked: Asked) -> EngineAnswer:
-        """The server's answer. Raises: Refused, Passing."""
+        """The server's answer, which it is asked for whole. Raises: Refused, Passing."""
+        began_ns = time.perf_counter_ns()
+        answer = self._answered(request, asked)
+        return replace(answer, began_ns=began_ns, ended_ns=time.perf_counter_ns())
+
+    def _answered(self, request: EngineRequest, asked: Asked) -> EngineAnswer:
         told = self._client.post(asked.path, asked.body).told
         if not told.get("choices"):
             raise Refused(f"{self._client.base}{asked.path} answers 200 without any choice: is it OpenAI's interface?", status=200)

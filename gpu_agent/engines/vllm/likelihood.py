@@ -7,6 +7,7 @@ are one, and a window holds as many tokens as elsewhere.
 """
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -29,6 +30,7 @@ class Row:
     tokens: Tokens
     count: int
     last: dict[int, list[int]] = field(default_factory=dict)
+    began_ns: int = field(default_factory=time.perf_counter_ns)
 
     def asks(self, *, cached: bool) -> Mapping[str, Any]:
         """As vLLM's sampling parameters; `cached`: whether what is in its cache may be taken from there."""
@@ -79,5 +81,5 @@ def _likelihoods(row: Row, output: Any, *, dtype: str) -> Iterator[tuple[int, Li
     for token, numbers in row.last.items():
         own = [*values, told[token].logprob]
         overflow.check_likelihoods(own, dtype=dtype)
-        found = Likelihood(math.fsum(own), greedy and token == generated, np.asarray(own, "<f4").tobytes())
+        found = Likelihood(math.fsum(own), greedy and token == generated, np.asarray(own, "<f4").tobytes(), row.began_ns)
         yield from ((number, found) for number in numbers)

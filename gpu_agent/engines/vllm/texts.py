@@ -48,6 +48,7 @@ class Texts:
 
     def _begin(self, key: str, text: Text[None]) -> None:
         """Goes on with the text, as far as its tokens for thinking go where it has some left."""
+        text.written.moments.begin()
         written, thinking = len(text.written.tokens), text.prompt.thinking
         most = thinking.tokens if thinking else None
         limit = self._limit(text) - written

@@ -157,6 +157,18 @@ class AsyncClient:
         """A recommendation as it was made. Raises: NotFound."""
         return await self._do(calls.recommendation(recommendation_id))
 
+    async def ask_for_next(self, recommendation_id: str, *, place: int = 0, by: str = "assay-client") -> models.NextBought:
+        """Asks for the next run that a recommendation names at that place, once; look at its price before. Raises: NotFound, Invalid."""
+        return await self._do(calls.ask_for_next(recommendation_id, place=place, by=by))
+
+    async def score_history(self, task: str, *, model: str = "", limit: int | None = None) -> models.ScoreHistory:
+        """How a task's scores went over time, what was measured here and what others report; the newest first."""
+        return await self._do(calls.score_history(task, model=model, limit=limit))
+
+    async def read_sentence(self, sentence: str, *, reader: bool = False) -> models.RequirementRead:
+        """A sentence as a requirement to be looked over; `reader`: by the API's model too. Raises: Invalid where nothing is understood."""
+        return await self._do(calls.read_sentence(sentence, reader=reader))
+
     async def savings(self, run: str, requirement: Mapping[str, Any], *, margin: float | None = None) -> models.SavingsTold:
         """What would save against what a run measured, under the requirement's traffic. Raises: Invalid, NotFound."""
         return await self._do(calls.savings(run, requirement, margin=margin))

@@ -172,6 +172,22 @@ def recommendations(*, most: int | None, filters: Mapping[str, Any]) -> Steps[Ta
     return _table("/v1/recommendations", models.RecommendationPage, "recommendations", most=most, filters=filters)
 
 
+def ask_for_next(recommendation_id: str, *, place: int, by: str) -> Steps[models.NextBought]:
+    """Asks for a next run that a recommendation names; asked again it is the same runs."""
+    return steps.document(Ask("POST", f"/v1/recommendations/{recommendation_id}/next", body={"place": place, "by": by}), models.NextBought)
+
+
+def score_history(task: str, *, model: str, limit: int | None) -> Steps[models.ScoreHistory]:
+    """A task's scores over time, our own and others'."""
+    query = {"task": task, "model": model, **({} if limit is None else {"limit": limit})}
+    return steps.document(Ask("GET", "/v1/score-history", query=query), models.ScoreHistory)
+
+
+def read_sentence(sentence: str, *, reader: bool) -> Steps[models.RequirementRead]:
+    """What a sentence asks for, by rules, and by a model where that is wanted."""
+    return steps.document(Ask("POST", "/v1/requirements", body={"sentence": sentence, "reader": reader}), models.RequirementRead)
+
+
 def savings(run: str, requirement: Mapping[str, Any], *, margin: float | None) -> Steps[models.SavingsTold]:
     """What would save against what a run measured."""
     body = {"run": run, "requirement": dict(requirement), **({} if margin is None else {"margin": margin})}

@@ -155,6 +155,18 @@ class Client:
         """A recommendation as it was made. Raises: NotFound."""
         return self._do(calls.recommendation(recommendation_id))
 
+    def ask_for_next(self, recommendation_id: str, *, place: int = 0, by: str = "assay-client") -> models.NextBought:
+        """Asks for the next run that a recommendation names at that place, once; look at its price before. Raises: NotFound, Invalid."""
+        return self._do(calls.ask_for_next(recommendation_id, place=place, by=by))
+
+    def score_history(self, task: str, *, model: str = "", limit: int | None = None) -> models.ScoreHistory:
+        """How a task's scores went over time, what was measured here and what others report; the newest first."""
+        return self._do(calls.score_history(task, model=model, limit=limit))
+
+    def read_sentence(self, sentence: str, *, reader: bool = False) -> models.RequirementRead:
+        """A sentence as a requirement to be looked over; `reader`: by the API's model too. Raises: Invalid where nothing is understood."""
+        return self._do(calls.read_sentence(sentence, reader=reader))
+
     def savings(self, run: str, requirement: Mapping[str, Any], *, margin: float | None = None) -> models.SavingsTold:
         """What would save against what a run measured, under the requirement's traffic. Raises: Invalid, NotFound."""
         return self._do(calls.savings(run, requirement, margin=margin))

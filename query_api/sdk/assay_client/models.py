@@ -19,7 +19,7 @@ class Act(Shape):
     """when, by the log's clock"""
     kind: Literal["access", "retraction", "cancellation", "prices", "requeue", "forgotten texts", "sealing key"]
     by: str
-    """who did it, or says so; empty where the event names nobody, as keys are made where Kafka is reached"""
+    """who did it, or says so: of keys, who was at the command line; empty where the event names nobody"""
     about: str
     """the run, member, organisation, key, place or version"""
     told: str
@@ -500,6 +500,15 @@ class ExternalTold(Shape):
     figures: Annotated[list[ExternalFigure], Field(max_length=1000, min_length=1)]
 
 
+class FieldRead(Shape):
+    """A field by both readers; null where one has nothing there."""
+
+    field: str
+    rules: str | None
+    model: str | None
+    same: bool
+
+
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
@@ -847,6 +856,10 @@ class LoadSender(Shape):
     overloaded: bool | None
     why: str | None
     pacing_error_p99_s: float | None
+    unread_max: int | None
+    """so many answers waited to be read at most; null before this was told"""
+    unsent_max: int | None
+    """so many measurements waited at the agent for the log at most"""
 
 
 class Measured(Shape):
@@ -895,6 +908,16 @@ class ModelRef(Shape):
     dtype: str | None = None
     quantisation: str | None = None
     trust_code: bool = False
+
+
+class NextAsked(Shape):
+    """Which of a recommendation's next runs is asked for, and by whom."""
+
+    model_config = ConfigDict(extra="forbid")
+    place: Annotated[int, Field(ge=0, lt=100)] = 0
+    """its place in `next`: 0 is the first"""
+    by: Annotated[str, Field(max_length=200)] = "anonymous"
+    """who asks; a member's key says its own name"""
 
 
 class NextRun(Shape):
@@ -1032,6 +1055,17 @@ class OwnFigure(Shape):
     high: float | None
     method: str | None
     """what made the interval; null without one"""
+
+
+class PaidOtherwise(Shape):
+    """A month of what runs now on spot machines or under a reservation; nothing of it was measured anew."""
+
+    way: str
+    """spot, reserved for 1 year, reserved for 3 years"""
+    usd_per_month: float
+    redone_ratio: float
+    """of the work, by interruptions: an assumption of the price book (`spot_redone`)"""
+    sources: list[str]
 
 
 class PairedDifference(Shape):
@@ -1246,6 +1280,13 @@ class Problem(Shape):
     """short and stable"""
 
 
+class Prompt(Shape):
+    """A prompt of a load, as it is sent."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str
+
+
 class Published(Shape):
     """How many prices were new; the others had been published before, alike."""
 
@@ -1263,6 +1304,13 @@ class Reached(Shape):
     """what lies at its end, in words"""
     method: str | None
     """what made the interval; null without one"""
+
+
+class ReadOtherwise(Shape):
+    """A part that a model said and that no requirement can have."""
+
+    part: str
+    why: str
 
 
 class Ready(Shape):
@@ -1386,15 +1434,6 @@ class Reported(Shape):
     revision: int
 
 
-class RequirementRead(Shape):
-    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
-
-    requirement: dict[str, Any]
-    yaml: str
-    understood: list[Phrase]
-    left: list[str]
-
-
 class Retracted(Shape):
     """A run that was retracted."""
 
@@ -1432,6 +1471,13 @@ class Rules(Shape):
     scenario: str
     note: str
     checks: list[RuleCheck]
+
+
+class RunAsked(Shape):
+    """A run that carries out a part of it."""
+
+    run_id: str
+    command: str
 
 
 class RunRow(Shape):
@@ -1668,6 +1714,32 @@ class ScoreRecord(Shape):
     method: str
 
 
+class ScoreThen(Shape):
+    """A score at a time. `measured here`: of a run, at its end; `reported elsewhere`: what others have published, and nobody here saw."""
+
+    origin: Literal["measured here", "reported elsewhere"]
+    at_us: int | None
+    """when the run ended, or when others measured or published it; null where they do not say"""
+    model: str
+    task: str
+    metric: str
+    filter: str
+    value: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval"""
+    n: int | None
+    """samples"""
+    unit: str | None
+    run_id: str | None
+    engine: str | None
+    form: str | None
+    """of the file that was imported"""
+    source: str | None
+    licence: str | None
+
+
 class Seal(Shape):
     """A run's newest seal: the Merkle root over so many of its events, and the key that signed it."""
 
@@ -1682,6 +1754,8 @@ class SentenceTold(Shape):
     model_config = ConfigDict(extra="forbid")
     sentence: Annotated[str, Field(max_length=1000, min_length=1)]
     """in English"""
+    reader: bool = False
+    """let the model of ASSAY_READER_URL read it too, and tell in what it differs"""
 
 
 class Server(Shape):
@@ -1791,6 +1865,15 @@ class StatedInput(Shape):
     model_config = ConfigDict(extra="forbid")
     value: float | str
     source: str
+
+
+class Steadiness(Shape):
+    """Whether requests took as long at the window's end as at its beginning (Mann-Kendall over batch means, docs/speed.md)."""
+
+    steady: bool | None
+    """null where there are too few requests, or it was not tested"""
+    why: str | None
+    """in which way they did not"""
 
 
 class Step(Shape):
@@ -1906,6 +1989,8 @@ class SweepStep(Shape):
     ttft_s: Spread
     itl_s: Spread
     e2e_s: Spread
+    unsteady: str | None
+    """the trend that a step had which was not saturated; null where it had none"""
 
 
 class TaskDifference(Shape):
@@ -2085,6 +2170,18 @@ class Traffic(Shape):
     headroom_ratio: float = 0.2
 
 
+class UnderLevel(Shape):
+    """The highest rate of requests at which a server kept a service level; its interval reaches to the next rate that missed it."""
+
+    rate_per_s: float
+    low: float | None
+    high: float | None
+    method: str | None
+    """what made the interval; null without one"""
+    slo: Level
+    """what it was held to: rates under other levels are not comparable"""
+
+
 class Unpredicted(Shape):
     """A figure of which nothing is said, and why."""
 
@@ -2171,7 +2268,11 @@ class Workload(Shape):
     common with others: one of so many `shared_prefixes`, drawn for each request.
     So great a share as `cancel_ratio` of the requests, drawn too, the client gives up `cancel_after_s` after it has sent them.
     `turns`: requests of a chat, each with all that was said before and `input_tokens` more, `think_s` after the answer to the last. Rates
-    and concurrency are of chats then, `requests` of all their turns.
+    and concurrency are of chats then, `requests` of all their turns. `stream`: answers come token by token; else whole, and nothing is
+    known of when their tokens came. `extra_body`: what every request's body has beside the load's own, as JSON.
+    `prompts`: a data set's own, which the seed shuffles; none is sent again before all were. `prompts_task`: the planner takes them of that
+    task's documents, the first `prompts_limit` of them, as the task asks them. `http`: by which version the server is spoken to; by HTTP/2
+    as many requests at a time go over one connection as the server takes, at most `streams`.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -2184,7 +2285,7 @@ class Workload(Shape):
     input_tokens: int = 64
     output_tokens: int = 32
     url: str | None = None
-    api: Literal["completions", "chat"] = "completions"
+    api: Literal["completions", "chat", "responses"] = "completions"
     fresh_prompts: bool = True
     burstiness: float | None = None
     rate_to_per_s: float | None = None
@@ -2196,6 +2297,13 @@ class Workload(Shape):
     cancel_after_s: float | None = None
     turns: int = 1
     think_s: float = 0.0
+    stream: bool = True
+    extra_body: str = "{}"
+    prompts: Annotated[list[Prompt], Field(validate_default=True)] = []
+    prompts_task: str | None = None
+    prompts_limit: int | None = None
+    http: Literal["1.1", "2"] = "1.1"
+    streams: int | None = None
 
 
 class AgentRow(Shape):
@@ -2511,6 +2619,18 @@ class LoadsCompared(Shape):
     """in what the two were asked for differently, in words"""
 
 
+class NextBought(Shape):
+    """The runs of a next run. `new`: they are asked for now; else they were before, and nothing was."""
+
+    recommendation_id: str
+    place: int
+    what: str
+    usd: float | None
+    """what it is expected to cost; null where nobody has measured that"""
+    new: bool
+    runs: list[RunAsked]
+
+
 class Prediction(Shape):
     """What was predicted, of which figures nothing is said and why, and what was measured since. It is no measurement."""
 
@@ -2602,6 +2722,8 @@ class RankingRow(Shape):
     """its run no longer counts: it has no rank, and stays"""
     speed_run: str | None
     """the run that the speed was measured in"""
+    under_slo: UnderLevel | None
+    """capacity under a service level, where the speed was measured by a sweep under one; ttft is latency alone"""
     cost: TokenCost | None
     answers: AnswerCost | None
     chat: ChatOutput
@@ -2614,6 +2736,18 @@ class RankingRow(Shape):
     """what its score is estimated from, where only a part of a task was asked: it has no rank then"""
     run_count: int
     """of so many runs of the model on this board, on whichever data, this is the newest that counts"""
+
+
+class ReadByModel(Shape):
+    """What a model understood of the same sentence: validated, and not acted on. `said`: what it wrote, as text."""
+
+    model: str
+    requirement: dict[str, Any]
+    yaml: str
+    refused: list[ReadOtherwise]
+    compared: list[FieldRead]
+    """every field that either reader has"""
+    said: str
 
 
 class RecommendationPage(Shape):
@@ -2666,6 +2800,17 @@ class Requirement(Shape):
         "order": [],
     }
     threshold_ratio: float = 0.8
+
+
+class RequirementRead(Shape):
+    """A requirement that was read from a sentence, to be looked over: nothing was recommended. `left`: what no rule knows."""
+
+    requirement: dict[str, Any]
+    yaml: str
+    understood: list[Phrase]
+    left: list[str]
+    by_model: ReadByModel | None
+    """where a model was to read it too"""
 
 
 class RunCost(Shape):
@@ -2765,10 +2910,18 @@ class SavingsTold(Shape):
     margin: float
     savings: list[Saving]
     """the first 50"""
+    otherwise: list[PaidOtherwise]
+    """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
+
+
+class ScoreHistory(Shape):
+    """Scores of a task, the newest first; those without a time are last."""
+
+    scores: list[ScoreThen]
 
 
 class ScorePrediction(Shape):
@@ -3137,6 +3290,12 @@ class Speed(Shape):
     output_tokens: int | None
     cached_tokens: int | None
     reasoning_tokens: int | None
+    text_tokens: int | None
+    """output tokens by the model's tokenizer, beside a usage; null where it is not here"""
+    prompts_repeated: int | None
+    """requests with a data set's prompt that was sent before; null of a load with other prompts"""
+    usage_contradicted: str | None
+    """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
@@ -3146,6 +3305,7 @@ class Speed(Shape):
     e2e_s: Spread
     goodput_per_s: float | None
     """requests a second that kept every limit; null without a service level"""
+    steady: Steadiness
     client: LoadSender
     energy: Energy
     slo: Level | None

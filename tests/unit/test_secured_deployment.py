@@ -1,0 +1,139 @@
+"""The secured compose file: beside the plain one it gives each process its user and its secrets, as files, and no secret stands in it."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from infra import secured
+from infra.clickhouse import ClickHouse
+from infra.clickhouse_users import API, PROJECT
+from infra.embedded.processes import TEXTS
+from infra.kafka.acls import RIGHTS, acls
+from infra.kafka.security import security_arguments
+from infra.proving import password_of
+from infra.settings import Settings
+from streams.errors import Invalid
+from tests.dockerfile import ROOT
+from tests.unit.test_deployment import COMPOSE, SERVICES, process_of
+
+TOLD: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.secure.yml").read_text())
+ADDED: dict[str, Any] = TOLD["services"]
+OURS = {name: service for name, service in ADDED.items() if "build" in SERVICES.get(name, {})}
+PROCESSES = {name: service for name, service in OURS.items() if name != "registry"}
+SECRETS = {name: one["file"].removeprefix("${SECRETS:-./secrets}/") for name, one in TOLD["secrets"].items()}
+
+
+def secrets_of(name: str) -> dict[str, str]:
+    """What a service finds below /run/secrets, or where else it is told to, and which file that is."""
+    told = [{"source": one, "target": one} if isinstance(one, str) else one for one in ADDED[name].get("secrets", ())]
+    return {one["target"] if one["target"].startswith("/") else f"/run/secrets/{one['target']}": SECRETS[one["source"]] for one in told}
+
+
+def settings_of(name: str, folder: Path | None = None) -> Settings:
+    """A service's settings as compose merges them, its secrets' files below that folder."""
+    environment = {**SERVICES[name]["environment"], **ADDED[name]["environment"]}
+    plain = {key: re.sub(r"\$\{(\w+):-(.*?)\}", r"\2", str(value)) for key, value in environment.items()}
+    files = secrets_of(name) if folder else {}
+    given = {
+        key.removeprefix("ASSAY_").lower(): str(folder / files[value]) if folder and value in files else value
+        for key, value in plain.items()
+    }
+    return Settings.model_validate(given)
+
+
+def test_it_adds_to_every_service_and_takes_none_away() -> None:
+    """But the one that gives rights, and the two other brokers, which are another way."""
+    assert ADDED.keys() - SERVICES.keys() == {"rights"} and ADDED["rights"]["profiles"] == ["secure"]
+    assert SERVICES.keys() - ADDED.keys() == {"broker-2", "broker-3"}
+    assert ADDED["rights"]["image"] == SERVICES["broker"]["image"]
+    assert TOLD.keys() & COMPOSE.keys() <= {"services", "x-texts"}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_each_process_has_its_own_user_and_the_secrets_that_it_needs(name: str, tmp_path: Path) -> None:
+    """Its password at the broker, the registry's, the master key where it reads texts, ClickHouse's where it asks that; nothing else."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    settings, process = settings_of(name, tmp_path), process_of(name)
+    assert (settings.kafka_user, settings.kafka_security) == (process, "SASL_SSL") and process in RIGHTS
+    assert password_of("kafka", settings) == (tmp_path / "kafka" / process).read_text().strip()
+    assert password_of("registry", settings) == (tmp_path / "registry").read_text().strip()
+    asks = {"query_api": API, "project": PROJECT}.get(name)
+    needed = {"ca.pem", "registry", f"kafka/{process}"}
+    needed |= {"master.key"} if process in TEXTS else set()
+    needed |= {{API: "clickhouse-api", PROJECT: "clickhouse-project"}[asks]} if asks else set()
+    assert set(secrets_of(name).values()) == needed
+    if asks:
+        assert settings.clickhouse_user == asks and settings.clickhouse.startswith("https://")
+        assert password_of("clickhouse", settings) == (tmp_path / settings.clickhouse_password_file.name).read_text().strip()  # type: ignore[union-attr]
+    variables = {**SERVICES[name]["environment"], **ADDED[name]["environment"]}
+    paths = [value for value in variables.values() if str(value).startswith("/run/secrets/")]
+    assert set(paths) == secrets_of(name).keys()
+
+
+def test_no_secret_stands_in_it() -> None:
+    """Every variable that is named as one is empty, or names a file."""
+    told = {
+        (name, variable): value for name, service in ADDED.items() for variable, value in service.get("environment", {}).items()
+        if re.search("PASSWORD|SECRET|MASTER|JAAS", variable)
+    }  # fmt: skip
+    assert {key: value for key, value in told.items() if value and "/run/secrets/" not in value} == {}
+    assert set(SECRETS) == {
+        one["source"] if isinstance(one, dict) else one for service in ADDED.values() for one in service.get("secrets", ())
+    }
+
+
+def test_what_it_names_is_drawn_or_is_the_operators_to_bring(tmp_path: Path) -> None:
+    """Certificates are; what is drawn once stays, is its owner's alone, and no two passwords are alike."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    before = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    drawn = {str(path.relative_to(tmp_path)) for path in before}
+    assert {one for one in SECRETS.values() if one not in drawn} == {"ca.pem", "broker.pem", "registry.pem", "clickhouse.pem"}
+    assert drawn - set(SECRETS.values()) == {"kafka/broker", "kafka/operator"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in before)
+    passwords = [text for path, text in before.items() if "." not in path.name or path.parent.name == "kafka"]
+    assert len(set(passwords)) == len(passwords) and min(map(len, passwords)) > 40
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    assert {path: text for path, text in before.items() if path.suffix != ".sql" and path.read_text() != text} == {}
+
+
+def test_the_broker_knows_every_user_by_its_password(tmp_path: Path) -> None:
+    """As it reads them; and rights are given to those alone."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    told = (tmp_path / "broker.properties").read_text()
+    known = dict(re.findall(r'user_([\w.]+)="([^"]+)"', told))
+    assert known == {user: (tmp_path / "kafka" / user).read_text().strip() for user in secured.USERS}
+    assert told.startswith("jaas=") and told.count("\n") == 1
+    users = {
+        shlex.split(line)[shlex.split(line).index("--allow-principal") + 1]
+        for line in (tmp_path / "kafka-acls.sh").read_text().splitlines()
+    }
+    assert users == {f"User:{one.user}" for one in acls()} == {f"User:{user}" for user in known if user != "broker"}
+    broker = ADDED["broker"]["environment"]
+    assert broker["KAFKA_SUPER_USERS"] == "User:broker" and "PLAINTEXT" not in broker["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"]
+
+
+def test_addresses_are_those_that_the_stores_listen_at() -> None:
+    """By TLS each."""
+    assert settings_of("registry").registry == "https://0.0.0.0:8081"
+    assert {settings_of(name).registry for name in PROCESSES} == {"https://registry:8081"}
+    assert {settings_of(name).clickhouse for name in ("query_api", "project")} == {"https://clickhouse:8443"}
+    xml = (ROOT / "infra/images/clickhouse-tls.xml").read_text()
+    assert "<https_port>8443</https_port>" in xml and '<http_port remove="1"/>' in xml
+    with pytest.raises(Invalid, match=r"ASSAY_KAFKA_CA=/run/secrets/ca\.pem cannot be used"):
+        security_arguments(settings_of("plan"))
+    assert ClickHouse(settings_of("project")).database == "assay"
+
+
+def test_an_agent_gets_a_user_of_its_own_where_it_is_named(tmp_path: Path) -> None:
+    """Known to the broker, with an agent's rights; what is no name is refused before anything is written."""
+    with pytest.raises(Invalid, match="no process is called"):
+        secured.write(tmp_path / "none", server="broker:9092", database="assay", agents=["../x"])
+    assert not (tmp_path / "none").exists()
+    secured.write(tmp_path, server="broker:9092", database="assay", agents=["rack-7"])
+    password = (tmp_path / "kafka" / "gpu_agent.rack-7").read_text().strip()
+    assert f'user_gpu_agent.rack-7="{password}"' in (tmp_path / "broker.properties").read_text()
+    assert (tmp_path / "kafka-acls.sh").read_text().count("User:gpu_agent.rack-7 ") == 4
