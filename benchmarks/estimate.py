@@ -28,7 +28,7 @@ from tests.models import gguf_of, tiny_tokenizer
 from tests.onnx_models import onnx_of
 
 # Millions of parameters → width, widest, layers, heads, heads of keys and values, window.
-SHAPES: Final = {13: (384, 1024, 8, 6, 2, 512), 89: (768, 2048, 14, 12, 4, 512), 346: (1024, 4096, 22, 16, 8, 64)}
+SHAPES: Final = {13: (384, 1024, 8, 6, 2, 256), 89: (768, 2048, 14, 12, 4, 128), 346: (1024, 4096, 22, 16, 8, 64)}
 
 
 def made(millions: int, into: Path) -> Path:

@@ -1,12 +1,13 @@
 """Assay's engine against lm-eval's HFLM at its best batch size: the same model, requests and threads, by turns in one process.
 
-    python -m benchmarks.quality [--rounds 3] [--documents 40]
+    python -m benchmarks.quality [--rounds 3] [--documents 40] [--engines gguf,onnx,vllm]
 
 Three shapes: 5-shot multiple choice with one letter to score (MMLU's), contexts with four long endings (HellaSwag's), and greedy texts
 behind few-shot prompts (GSM8K's). The floor is what the matrix products alone would take that the engine's tokens cannot do without, at
 the rate measured here on the model's own layers. The work ratio is how much more HFLM asks for of them: what would be gained if both did
-theirs equally well (docs/adr/0015). Engine vllm, where it is installed, answers them too, once. Values are compared: a difference of the
-first two ends it with 1. Writes benchmarks/results/quality.json.
+theirs equally well (docs/adr/0015). Engines gguf, onnx and vllm, where they are installed, answer them too, the same weights in the format
+of each, once for each number of tokens at once that is tried: the best is told. Values are compared: a difference of the first two ends it
+with 1. Writes benchmarks/results/quality.json.
 """
 
 import argparse
@@ -27,13 +28,21 @@ from typing import Any
 import torch
 import transformers
 
-from benchmarks.beside import Answering, vllm_on
+from benchmarks.beside import is_here, running
 from benchmarks.harness import write
 from gpu_agent.engines.engine import EngineAnswer, EngineRequest
 from gpu_agent.engines.transformers import Transformers
 from schemas.requests import ModelRef
+from tests.models import gguf_of
+from tests.onnx_models import onnx_of
 
 BATCHES = (1, 2, 4, 8, 16)
+# What is tried of each engine beside: tokens at once.
+AT_ONCE = {"gguf": (512, 1024, 4096), "onnx": (256, 1024, 4096), "vllm": (1024, 4096)}
+FORMS: dict[str, Callable[[Path, Path], Path]] = {
+    "gguf": lambda folder, into: gguf_of(folder, into / "m.gguf"), "onnx": lambda folder, into: onnx_of(folder, into / "onnx"),
+    "vllm": lambda folder, into: folder,
+}  # fmt: skip
 CLOSE = 1e-4
 SHAPE = {
     "vocab_size": 8192, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 6,
@@ -176,8 +185,19 @@ def gemm_per_s(tokens: int) -> float:
     return best
 
 
-def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: int, vllm: Answering | None) -> dict[str, Any]:
-    """Both sides' seconds by turns, HFLM at the batch size that did best in one try each; vLLM's, where it is here; and the floor."""
+def beside(engine: str, model: Path, workload: Workload, yours: Sequence[Any]) -> dict[str, Any]:
+    """An engine's seconds with each number of tokens at once, each in a process of its own: what was asked before may lie in its cache."""
+    tries, answers = dict[str, float](), list[Any]()
+    for tokens in AT_ONCE[engine]:
+        with running(engine, model, batch_tokens=str(tokens)) as answering:
+            answers, took_s = timed(functools.partial(ours, answering, workload))
+        tries[str(tokens)] = took_s
+    best = min(tries, key=lambda tokens: tries[tokens])
+    return {"engine": engine, "s": tries[best], "batch_tokens": int(best), "tries_s": tries, "unequal": unequal(answers, yours)}
+
+
+def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: int, others: Mapping[str, Path]) -> dict[str, Any]:
+    """Both sides' seconds by turns, HFLM at the batch size that did best in one try each; the other engines' at theirs; and the floor."""
     network = engine.network
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     plain = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -194,14 +214,12 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
         yours, took_s = timed(lambda: theirs(plain, tokenizer, best, workload))
         their_s.append(took_s)
         own_s.append(timed(lambda: ours(engine.answer, workload))[1])
-    # Once: what was asked before lies in its cache.
-    its, vllm_s = timed(lambda: ours(vllm, workload)) if vllm is not None else (mine, None)
     work, rate = work_of(network, counts), gemm_per_s(1024)
     return {
         "shape": workload.name, "requests": len(workload.arguments), "aim": workload.aim, "hflm_batch": best,
         "hflm_tries_s": {str(batch): round(took, 3) for batch, took in tries.items()}, "hflm_s": their_s, "assay_s": own_s,
         "ratio": statistics.median(a / b for a, b in zip(their_s, own_s, strict=True)), "unequal": unequal(mine, yours),
-        "vllm_s": vllm_s, "vllm_unequal": unequal(its, yours),
+        "beside": [beside(one, model, workload, yours) for one, model in others.items()],
         "tokens": counts["tokens"], "scored": counts["scored"], "gflop_per_s": rate / 1e9, "floor_s": work / rate,
         "of_floor_ratio": work / rate / statistics.median(own_s), "work_ratio": their_work[best] / work,
     }  # fmt: skip
@@ -213,26 +231,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--documents", type=int, default=40)
     parser.add_argument("--shape", action="append", help="only this one; several may be named")
+    parser.add_argument("--engines", default=",".join(AT_ONCE), help="beside it, of those that are here")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as into:
         folder = Path(name)
         model_in(folder)
         engine = Transformers()
         loaded = engine.load(ModelRef(uri=name), options={}, device="cpu")
-        with vllm_on(folder) as vllm:
-            found = [
-                measure(engine, folder, workload, rounds=given.rounds, vllm=vllm)
-                for workload in workloads(given.documents)
-                if not given.shape or workload.name in given.shape
-            ]
+        others = {one: FORMS[one](folder, Path(into)) for one in given.engines.split(",") if one and is_here(one)}
+        found = [
+            measure(engine, folder, workload, rounds=given.rounds, others=others)
+            for workload in workloads(given.documents)
+            if not given.shape or workload.name in given.shape
+        ]
     for one in found:
         print(
             f"{one['shape']}: HFLM (batch {one['hflm_batch']}) {statistics.median(one['hflm_s']):.2f} s, Assay "
             f"{statistics.median(one['assay_s']):.2f} s, ratio {one['ratio']:.2f} (aim {one['aim']}), floor {one['floor_s']:.2f} s "
             f"({one['of_floor_ratio']:.0%} of it reached), work ratio {one['work_ratio']:.2f}, {one['unequal']} of {one['requests']} differ"
         )
-        if one["vllm_s"] is not None:
-            print(f"  engine vllm: {one['vllm_s']:.2f} s, {one['vllm_unequal']} of {one['requests']} differ")
+        for other in one["beside"]:
+            print(
+                f"  engine {other['engine']} ({other['batch_tokens']} tokens at once): {other['s']:.2f} s, "
+                f"{one['requests'] / other['s']:.1f} answers/s, {other['unequal']} of {one['requests']} differ"
+            )
     write("quality", {"model_parameters": loaded.parameters, "batch": loaded.used.batch, "shapes": found})
     if any(one["unequal"] for one in found):
         sys.exit("values differ")

@@ -14,13 +14,14 @@ import numpy as np
 
 from gpu_agent.engines.engine import EngineRequest, engine_named
 from schemas.requests import ModelRef
+from streams.model_memory import TOKENS_AT_ONCE, TOKENS_PER_SLOT
 
 TOKENS: Final = 64
 WORDS: Final = [
     "the", "dogs", "near", "a", "cat", "run", "and", "what", "grows", "in", "garden", "is", "tree", "of", "apples", "while", "seven",
     "birds", "sing", "over", "old", "hills", "under", "rain",
 ]  # fmt: skip
-LIKELIHOODS, TEXTS = 16, 32
+LIKELIHOODS, TEXTS = 16, TOKENS_AT_ONCE // TOKENS_PER_SLOT
 
 
 def one(engine: str, model: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from schemas.requests import EngineChoice, EvaluationRequested, ModelRef
 from schemas.runs import Estimate, Placement
 from streams.engines import KINDS
 from streams.errors import Invalid
-from streams.model_memory import TOKENS_AT_ONCE, activation_bytes
+from streams.model_memory import TOKENS_AT_ONCE, activation_bytes, kv_bytes
 from streams.placing.choosing import applied, choose
 from streams.placing.ways import LEAST_BATCH, Machine, Sizes, needed_bytes, taken_by
 from streams.planning import need_of
@@ -67,7 +67,7 @@ def test_what_a_model_takes_is_told_in_the_parts_that_the_engine_has() -> None:
     """llama.cpp takes 512 tokens at once, and a mask of 6 bytes for each of them and each that is kept; their sum is what is needed."""
     model = sizes(0.5, kv_bytes_per_token=2**13, max_len=1024, widest=1024, vocabulary=512, itemsize=4)
     plain, masked = (taken_by(model, engine, batch=1024) for engine in ("transformers", "gguf"))
-    kept = 32 * 1024
+    kept = kv_bytes(per_token=2**13, max_len=1024, weights_bytes=model.weights_bytes) // 2**13
     assert plain.kv_bytes == masked.kv_bytes == kept * 2**13
     assert plain.activation_bytes == activation_bytes(widest=1024, vocabulary=512, itemsize=4, tokens=1024)
     assert masked.activation_bytes == activation_bytes(widest=1024, vocabulary=512, itemsize=4, tokens=512) + 6 * 512 * kept
