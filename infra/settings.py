@@ -256,6 +256,11 @@ class Settings(BaseSettings):
         default=False,
         description="Whether a model may bring Python that runs here, or pickled weights; its request must trust it too (docs/models.md).",
     )
+    allow_task_code: bool | None = Field(
+        default=None,
+        description="Whether a task that its request trusts may run Python and read files where it is planned and scored; unset: no, but "
+        "in `assay up` where its API and log are this machine's alone and want no keys (docs/tasks.md).",
+    )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")
 
