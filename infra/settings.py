@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it.",
     )
     session_secret: SecretStr = Field(
-        default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
+        default=SecretStr(""),
+        description="What signs browsers' sessions, 32 letters or more; unset: a file of the home, made once. Never logged.",
     )
     oidc_issuer: str = Field(
         default="", description="Address of the identity provider by which people and programs may sign in (docs/access.md); empty: none."
