@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from infra.addresses import is_loopback
 from infra.identity import now_us
 from infra.settings import Settings
+from infra.whole_files import put, synced
 from streams.errors import Invalid, NotFound, Permanent, Unavailable
 from streams.times import utc
 from streams.trust.sealing import KEY_BYTES, NONCE_BYTES, Key
@@ -158,7 +159,7 @@ class TextKeys:
             if gone.exists():  # also of one over whose end a process died
                 _overwritten(path)
                 gone.replace(path)
-                _synced(self.folder)
+                synced(self.folder)
         self._open.clear()
         return [one for one in self.every() if one.organisation == organisation]
 
@@ -250,7 +251,7 @@ def masters(settings: Settings) -> list[Master]:
         if not all(is_loopback(f"//{server.strip()}") for server in settings.kafka.split(",")):
             return []
         settings.home.mkdir(parents=True, exist_ok=True)
-        _write(path, new_master().encode(), first=True)
+        put(path, new_master().encode(), first=True)
     return list(_masters(_text(path), str(path)))
 
 
@@ -323,26 +324,7 @@ def _about(kept: Kept) -> bytes:
 
 
 def _put(path: Path, kept: Kept, *, first: bool = False) -> None:
-    _write(path, json.dumps(asdict(kept), indent=1).encode(), first=first)
-
-
-def _write(path: Path, content: bytes, *, first: bool = False) -> None:
-    """Puts a file there, whole and on the disk, that its owner alone reads; with `first`, only where there is none yet."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        if first:
-            with suppress(FileExistsError):
-                os.link(new, path)
-        else:
-            new.replace(path)
-        _synced(path.parent)
-    finally:
-        new.unlink(missing_ok=True)
+    put(path, json.dumps(asdict(kept), indent=1).encode(), first=first)
 
 
 def _overwritten(path: Path) -> None:
@@ -351,11 +333,3 @@ def _overwritten(path: Path) -> None:
         file.write(b" " * path.stat().st_size)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

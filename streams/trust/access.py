@@ -20,7 +20,8 @@ MAY: Final[Mapping[Role, str]] = {
     "owner": "do all that the API can do",
 }
 
-VOUCHED: Final = "oidc"  # stands where a key has its hash: no key opens this, and a provider's word does
+# Stands where a key has its hash, with a random part by which sessions know this admission: no key opens it, and a provider's word does.
+VOUCHED: Final = "oidc"
 GROUP: Final = "%"
 BY: Final = "\n"  # between a member and the group by which they came in: no name has it
 BY_DOMAIN: Final = f"{BY}{BY}"  # behind a member who came in by the domain of their address: no group is called so
@@ -41,6 +42,11 @@ def ids_of(subject: str) -> list[str]:
     if not by:
         return [own]
     return [own, id_of_member(f"*@{own.rpartition('@')[2]}" if group == BY else f"{GROUP}{group}")]
+
+
+def is_vouched(grant: AccessChanged) -> bool:
+    """Whether it lets in whom the provider vouches for, and no key."""
+    return (grant.key_hash or "").partition(":")[0] == VOUCHED
 
 
 def covers(role: Role, needed: Role) -> bool:
