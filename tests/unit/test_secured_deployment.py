@@ -3,7 +3,7 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -157,3 +157,51 @@ def test_an_agent_gets_a_user_of_its_own_where_it_is_named(tmp_path: Path) -> No
     password = (tmp_path / "kafka" / "gpu_agent.rack-7").read_text().strip()
     assert f'user_gpu_agent.rack-7="{password}"' in (tmp_path / "broker.properties").read_text()
     assert (tmp_path / "kafka-acls.sh").read_text().count("User:gpu_agent.rack-7 ") == 4
+
+
+def test_an_agent_that_has_a_user_keeps_it_when_another_comes(tmp_path: Path) -> None:
+    """And when nobody is named; until its password is taken away."""
+
+    def known(*agents: str) -> tuple[set[str], set[str]]:
+        secured.write(tmp_path, server="broker:9092", database="assay", agents=agents)
+        signing_in = re.findall(r"user_gpu_agent\.([\w-]+)=", (tmp_path / "broker.properties").read_text())
+        return set(signing_in), set(re.findall(r"User:gpu_agent\.([\w-]+) ", (tmp_path / "kafka-acls.sh").read_text()))
+
+    assert known("rack-7") == ({"rack-7"}, {"rack-7"})
+    both = {"rack-7", "rack-8"}
+    assert known("rack-8") == known() == (both, both)
+    (tmp_path / "kafka" / "gpu_agent.rack-7").unlink()
+    assert known() == ({"rack-8"}, {"rack-8"})
+    (tmp_path / "kafka" / "gpu_agent.rack 9").write_text("x")
+    with pytest.raises(Invalid, match=r"no process is called 'gpu_agent\.rack 9'"):
+        known()
+
+
+def test_what_is_written_anew_is_read_by_whom_it_was(tmp_path: Path) -> None:
+    """Whoever let the containers' users read it does not do so again, and whose alone it was is so still."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)
+    (tmp_path / "master.key").chmod(0o600)
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    assert {path.name: path.stat().st_mode & 0o777 for path in files} == {
+        path.name: 0o600 if path.name == "master.key" else 0o644 for path in files
+    }
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(files)
+
+
+BAD: Final = (b"", b"\n", b'a"b', b"a'b", b"a\\b", b"a b", b"a\nb", "gehß".encode(), b"\xff")
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    *(("kafka/agents.plan", one) for one in BAD), ("kafka/broker", b""), ("kafka/gpu_agent.rack-7", b""), ("registry", b""),
+])  # fmt: skip
+def test_what_is_no_password_is_refused_by_its_file(tmp_path: Path, name: str, told: bytes) -> None:
+    """An empty one lets anybody in, and a quote would end the broker's line; the file is told, and nothing of what is in it."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(told)
+    with pytest.raises(Invalid, match=re.escape(str(tmp_path / name))) as refused:
+        secured.write(tmp_path, server="broker:9092", database="assay")
+    assert b"a" not in told or told.decode() not in str(refused.value)
+    assert (tmp_path / "broker.properties").exists() == (name == "registry")
