@@ -5,6 +5,8 @@
 <folder>/kafka-acls.sh           the commands that give each process its rights (infra/kafka/acls.py)
 <folder>/admin.properties        how these commands sign in there, as the broker's own user
 <folder>/registry, clickhouse-default, clickhouse-project, clickhouse-api       passwords
+<folder>/session-secret          what signs browsers' sessions
+<folder>/oidc-client-secret      the API's secret at the identity provider, empty until the operator brings one
 <folder>/master.key              the master key of private texts (docs/privacy.md)
 <folder>/clickhouse-users.sql    the statements that make ClickHouse's users (infra/clickhouse_users.py)
 
@@ -44,7 +46,8 @@ def write(folder: Path, *, server: str, database: str, agents: Sequence[str] = (
     _kept(folder / "kafka-acls.sh", _lines(commands(server, told=rights)), anew=True)
     _kept(folder / "admin.properties", _lines(admin(passwords[BROKER])), anew=True)
     _kept(folder / "master.key", new_master())
-    for name in ("registry", "clickhouse-default"):
+    _kept(folder / "oidc-client-secret", "")
+    for name in ("session-secret", "registry", "clickhouse-default"):
         _password(folder / name)
     statements = [f"CREATE DATABASE IF NOT EXISTS `{database}`"]
     for user, name in ((PROJECT, "clickhouse-project"), (API, "clickhouse-api")):

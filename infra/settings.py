@@ -125,12 +125,18 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="What signs browsers' sessions, 32 letters or more; unset: a file of the home, made once. Never logged.",
     )
+    session_secret_file: Path | None = Field(
+        default=None, description="File that holds what signs browsers' sessions; it counts before the other."
+    )
     oidc_issuer: str = Field(
         default="", description="Address of the identity provider by which people and programs may sign in (docs/access.md); empty: none."
     )
     oidc_client_id: str = Field(default="", description="Name under which the identity provider knows the query API.")
     oidc_client_secret: SecretStr = Field(
         default=SecretStr(""), description="The query API's secret at the identity provider, where it has one; never logged."
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="File that holds the query API's secret at the identity provider; it counts before the other."
     )
     oidc_audience: str = Field(
         default="", description="For whom the identity provider's tokens of programs may be made out, beside the client id."
@@ -144,6 +150,7 @@ class Settings(BaseSettings):
     )
     reader_model: str = Field(default="", description="Name of that model at its server.")
     reader_key: SecretStr = Field(default=SecretStr(""), description="The key that its server wants, where it wants one; never logged.")
+    reader_key_file: Path | None = Field(default=None, description="File that holds that key; it counts before the other.")
     oidc_groups_claim: str = Field(
         default="groups", description="Claim of the identity provider's tokens that names a member's groups, which may be admitted whole."
     )

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from infra.addresses import needs_keys
 from infra.clickhouse import migrate
 from infra.kafka import Log
 from infra.logging import configure
@@ -14,7 +15,9 @@ from infra.settings import Settings, of_process
 from query_api.access.door import provider_of
 from query_api.access.proxies import proxies_of
 from query_api.access.rates import Rates
+from query_api.access.sessions import Sessions
 from query_api.app import app
+from query_api.reading.readers import Reader
 from streams.errors import Invalid
 
 
@@ -24,16 +27,20 @@ async def _prepared(settings: Settings) -> None:
         await until_available(log.create_topics, what="topics")
 
 
+def _checked(settings: Settings) -> list[str]:
+    """The proxies, once nothing of who may come in cannot be right: that is told before anything is waited for. Raises: Invalid."""
+    provider_of(settings), Rates(settings), Reader(settings)
+    if needs_keys(settings):
+        Sessions(settings)
+    return proxies_of(settings)
+
+
 def main() -> None:
     """Serves."""
     settings = of_process()
     configure(settings, process="query_api")
     try:
-        (
-            provider_of(settings),
-            Rates(settings),
-            (proxies := proxies_of(settings)),
-        )  # what cannot be right is told before anything is waited for
+        proxies = _checked(settings)
     except Invalid as error:
         raise SystemExit(str(error)) from error
     asyncio.run(_prepared(settings))

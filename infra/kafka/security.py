@@ -49,5 +49,5 @@ def _context(settings: Settings) -> ssl.SSLContext:
             context.load_cert_chain(certificate, settings.kafka_key, password="")
         except OSError as error:
             named = " with ASSAY_KAFKA_KEY" if settings.kafka_key else ""
-            raise unusable(certificate, f"ASSAY_KAFKA_CERTIFICATE{named}", error, store="kafka") from error
+            raise unusable(certificate, f"ASSAY_KAFKA_CERTIFICATE{named}", error, code="kafka-settings") from error
     return context

@@ -19,6 +19,7 @@ from joserfc.errors import ExpiredTokenError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from infra.addresses import is_loopback
+from infra.proving import secret_of
 from infra.settings import Settings
 from query_api.operations.problems import Unauthenticated
 from streams.errors import Invalid, Unavailable
@@ -60,7 +61,7 @@ class Provider:
     def __init__(self, settings: Settings) -> None:
         self.issuer = settings.oidc_issuer.rstrip("/")
         self.host = urlsplit(self.issuer).netloc
-        self._id, self._secret = settings.oidc_client_id, settings.oidc_client_secret.get_secret_value()
+        self._id, self._secret = settings.oidc_client_id, secret_of("oidc_client_secret", settings, code="oidc")
         self._claim, self._groups = settings.oidc_claim, settings.oidc_groups_claim
         self._audiences = [one for one in (self._id, settings.oidc_audience) if one]
         self._asking = asyncio.Lock()

@@ -9,6 +9,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import Request
 from starlette.responses import Response
 
+from infra.proving import secret_of
 from infra.settings import Settings
 from infra.whole_files import put
 from schemas.trust import AccessChanged
@@ -23,7 +24,7 @@ FEWEST: Final = 32
 
 
 class Sessions:
-    """Makes and reads the cookie. The secret is ASSAY_SESSION_SECRET, or a file of the home that is made once."""
+    """Makes and reads the cookie. The secret is the settings' (ASSAY_SESSION_SECRET), or a file of the home that is made once."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises: Invalid where the secret is too short."""
@@ -74,12 +75,12 @@ def _mark(key: AccessChanged) -> str:
 
 def _secret(settings: Settings) -> str:
     """What signs. Raises: Invalid where it could be guessed: whoever can sign is let in as anybody."""
-    told = settings.session_secret.get_secret_value()
-    path = settings.home / "session-secret"
-    secret = told or _of_home(path)
+    told, file = secret_of("session_secret", settings, code="session"), settings.session_secret_file
+    given, path = bool(told or file), settings.home / "session-secret"
+    secret = told if given else _of_home(path)
     if len(secret.strip()) < FEWEST:
-        where = "ASSAY_SESSION_SECRET" if told else f"{path}, as a crash may leave it,"
-        what = "give a longer one, or none" if told else "delete it, and start again: browsers sign in anew"
+        where = f"ASSAY_SESSION_SECRET_FILE={file}" if file else "ASSAY_SESSION_SECRET" if given else f"{path}, as a crash may leave it,"
+        what = "give a longer one, or none" if given else "delete it, and start again: browsers sign in anew"
         raise Invalid(f"{where} holds {len(secret.strip())} letters, and {FEWEST} is the least that nobody guesses: {what}", code="session")
     return secret
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 
+from infra.proving import secret_of
 from infra.settings import Settings
 from streams.deciding.readers import SCHEMA, Taken, messages, taken
 from streams.errors import Invalid, Unavailable
@@ -25,7 +26,7 @@ class Reader:
     def __init__(self, settings: Settings) -> None:
         self.name = settings.reader_model if settings.reader_url else ""
         self._url = f"{settings.reader_url.rstrip('/').removesuffix('/v1')}/v1/chat/completions"
-        self._key = settings.reader_key.get_secret_value()
+        self._key = secret_of("reader_key", settings, code="no-reader")
 
     async def read(self, sentence: str, *, tasks: Sequence[str]) -> Taken:
         """What it understood. Raises: Invalid where there is no such model, Unavailable where it does not answer."""

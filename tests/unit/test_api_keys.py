@@ -137,6 +137,11 @@ def test_a_secret_that_could_be_guessed_signs_no_sessions(left: str, tmp_path: P
         Sessions(Settings(home=tmp_path))
     with pytest.raises(Invalid, match="ASSAY_SESSION_SECRET holds 6 letters"):
         Sessions(Settings.model_validate({"home": tmp_path / "new", "session_secret": "secret"}))
+    (tmp_path / "file").write_text("\n")
+    with pytest.raises(Invalid, match=r"^ASSAY_SESSION_SECRET_FILE=.*file holds 0 letters"):
+        Sessions(
+            Settings.model_validate({"home": tmp_path / "new", "session_secret": "secret" * 9, "session_secret_file": tmp_path / "file"})
+        )
 
 
 def test_a_session_of_a_member_is_of_one_admission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

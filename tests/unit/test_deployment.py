@@ -150,6 +150,27 @@ def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     assert settings("seal")["seal_keys"] == next(one for one in SERVICES["seal"]["volumes"] if one.startswith("keys:")).partition(":")[2]
 
 
+def test_every_secret_of_a_process_can_be_told_by_a_file() -> None:
+    """The sealer's is one of a folder, an API key the command line's."""
+    hidden = {name for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    assert {name for name in hidden if f"{name}_file" not in Settings.model_fields} == {"seal_key", "api_key"}
+
+
+def test_the_api_s_service_is_told_all_of_the_identity_provider() -> None:
+    """Every setting of it, as this host's environment has it, and of the proxies before it; files are the secured stack's."""
+    named = {name for name in Settings.model_fields if name.startswith("oidc_") and not name.endswith("_file")} | {"api_proxies"}
+    given = settings("query_api", {f"ASSAY_{name.upper()}": f"of-{name}" for name in named})
+    assert {name: given[name] for name in named} == {name: f"of-{name}" for name in named}
+    fallen_back = settings("query_api")
+    assert {name: fallen_back[name] for name in named} == {name: default_of(name) for name in named}
+
+
+def default_of(name: str) -> str:
+    """A setting's, as a variable has it."""
+    default = Settings.model_fields[name].default
+    return str(default.get_secret_value() if isinstance(default, SecretStr) else default)
+
+
 def test_what_is_named_as_a_secret_is_kept_as_one() -> None:
     """No line, error or traceback shows the settings with it."""
     named = {name for name in Settings.model_fields if name.endswith(("_password", "_secret", "_key")) and name != "kafka_key"}  # a path

@@ -11,11 +11,13 @@ import yaml
 from infra import secured
 from infra.clickhouse import ClickHouse
 from infra.clickhouse_users import API, PROJECT
+from infra.embedded.processes import SECRETS as SECRETS_TOLD
 from infra.embedded.processes import TEXTS
 from infra.kafka.acls import OPERATOR, RIGHTS, acls
 from infra.kafka.security import security_arguments
-from infra.proving import password_of
+from infra.proving import password_of, secret_of
 from infra.settings import Settings
+from query_api.access.sessions import Sessions
 from query_api.cli import main as cli
 from streams.errors import Invalid
 from streams.topics import ACCESS
@@ -66,6 +68,7 @@ def test_each_process_has_its_own_user_and_the_secrets_that_it_needs(name: str, 
     asks = {"query_api": API, "project": PROJECT}.get(name)
     needed = {"ca.pem", "registry", f"kafka/{process}"}
     needed |= {"master.key"} if process in TEXTS else set()
+    needed |= {"session-secret", "oidc-client-secret"} if name == "query_api" else set()
     needed |= {{API: "clickhouse-api", PROJECT: "clickhouse-project"}[asks]} if asks else set()
     assert set(secrets_of(name).values()) == needed
     if asks:
@@ -74,6 +77,17 @@ def test_each_process_has_its_own_user_and_the_secrets_that_it_needs(name: str, 
     variables = {**SERVICES[name]["environment"], **ADDED[name]["environment"]}
     paths = [value for value in variables.values() if str(value).startswith("/run/secrets/")]
     assert set(paths) == secrets_of(name).keys()
+
+
+def test_the_api_takes_its_secrets_from_their_files(tmp_path: Path) -> None:
+    """What signs sessions is drawn; the provider's secret is the operator's to bring, and until then there is none."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    settings = settings_of("query_api", tmp_path)
+    assert secret_of("session_secret", settings, code="x") == (tmp_path / "session-secret").read_text().strip()
+    assert secret_of("oidc_client_secret", settings, code="x") == ""
+    (tmp_path / "oidc-client-secret").write_text("the-provider-s\n")
+    assert secret_of("oidc_client_secret", settings, code="x") == "the-provider-s"
+    assert Sessions(settings) and not (settings.home / "session-secret").exists()
 
 
 def test_the_operator_s_user_makes_the_first_key(tmp_path: Path) -> None:
@@ -95,7 +109,14 @@ def test_the_operator_s_user_makes_the_first_key(tmp_path: Path) -> None:
 
 
 def test_no_secret_stands_in_it() -> None:
-    """Every variable that is named as one is empty, or names a file."""
+    """Every variable that is named as one is empty, or names a file; also of those that the plain file passes on, whatever is set there."""
+    merged = {
+        (name, variable): value
+        for name in ADDED
+        for variable, value in ({**SERVICES.get(name, {}).get("environment", {}), **ADDED[name].get("environment", {})}).items()
+        if variable.removeprefix("ASSAY_").lower() in SECRETS_TOLD or re.search("PASSWORD|SECRET|MASTER|JAAS|_KEY$", variable)
+    }
+    assert {key: value for key, value in merged.items() if value and "/run/secrets/" not in value} == {}
     told = {
         (name, variable): value for name, service in ADDED.items() for variable, value in service.get("environment", {}).items()
         if re.search("PASSWORD|SECRET|MASTER|JAAS", variable)
@@ -114,10 +135,13 @@ def test_what_it_names_is_drawn_or_is_the_operators_to_bring(tmp_path: Path) -> 
     assert {one for one in SECRETS.values() if one not in drawn} == {"ca.pem", "broker.pem", "registry.pem", "clickhouse.pem"}
     assert drawn - set(SECRETS.values()) == {"kafka/broker"}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in before)
-    passwords = [text for path, text in before.items() if "." not in path.name or path.parent.name == "kafka"]
+    brought = tmp_path / "oidc-client-secret"
+    passwords = [text for path, text in before.items() if path != brought and ("." not in path.name or path.parent.name == "kafka")]
+    assert before[brought] == ""
+    brought.write_text("the-provider-s\n")
     assert len(set(passwords)) == len(passwords) and min(map(len, passwords)) > 40
     secured.write(tmp_path, server="broker:9092", database="assay")
-    assert {path: text for path, text in before.items() if path.suffix != ".sql" and path.read_text() != text} == {}
+    assert {path for path, text in before.items() if path.suffix != ".sql" and path.read_text() != text} == {brought}
 
 
 def test_the_broker_knows_every_user_by_its_password(tmp_path: Path) -> None:
