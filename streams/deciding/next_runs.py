@@ -1,12 +1,13 @@
 """The next measurements on offer between those who contend, each with its price and the commands that ask for it; and what nobody measured.
 
-Documents of a task are offered as many again as the contenders have answered, where the task has more of them. A document costs what the
-runs that answered it before cost, over their documents; a speed run costs the hours that its requests take at the rate that was measured.
+Documents of a task are offered as many again as the contenders have answered, where the task has more of them. A run asks all of its
+documents, for it takes no answers from others: those that are answered already are paid for once more, with the new ones. A document costs
+what the runs that answered it before cost, over their documents; a speed run costs the hours that its requests take at the rate measured.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -112,7 +113,10 @@ def _documents(made: Decision, parts: Sequence[TaskScores], question: Question) 
     except Invalid:  # they share no documents: nothing is known of their noise
         return
     whole = max(one.values.shape[1] for one in parts)
-    each = whole if scores.part else math.ceil(whole / len(known_tasks(question.evidence.results.values())[scores.task]))
+    tasks = len(parts) if scores.part else len(known_tasks(question.evidence.results.values())[scores.task])
+    each = whole if scores.part else math.ceil(whole / tasks)
+    asked = each * tasks * sum(usd)  # for as many as there are, of all models; of a suite whose tasks have not all so many it is the most
+    offer = replace(offer, usd=asked, once_usd=asked)
     fewshots = [question.asked.fewshots.get((run_id, scores.task)) for run_id in runs]
     yield Buyable(offer, lambda times: tuple(
         _command(one, scores, question, limit=(1 + times) * each, fewshot=fewshot) for one, fewshot in zip(origins, fewshots, strict=True)

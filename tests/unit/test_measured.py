@@ -286,7 +286,10 @@ def test_a_suite_is_the_score_of_its_board() -> None:
 
 
 def test_a_suites_floor_holds_and_more_of_it_is_offered() -> None:
-    """A floor is of its score; undecided, all of its tasks are asked again, by the suite's name; who lacks it is asked for it."""
+    """A floor is of its score; undecided, all of its tasks are asked again, by the suite's name; who lacks it is asked for it.
+
+    The price is that of what the command asks: as many documents of each task as the largest has, those that are known already with them.
+    """
     tasks = suite_of_three()
     several = [
         run(n, model, L40S, scores={task: rights(share, seed=7 * n + m, documents=task.samples) for m, task in enumerate(tasks)},
@@ -304,7 +307,7 @@ def test_a_suites_floor_holds_and_more_of_it_is_offered() -> None:
     found = next_runs(told, Question(requirement, seen, own, known))
     again = next(one for one in found if one.usd is not None)
     times = int(again.what.split()[0]) if "×" in again.what else 1
-    assert again.what.endswith("300 documents of ours") and again.usd == pytest.approx(times * 300 * 2 * 0.03 / 300)
+    assert again.what.endswith("300 documents of ours") and again.usd == pytest.approx((1 + times) * 3 * 140 * 2 * 0.03 / 300)
     assert f"assay submit --model a --engine vllm --suite ours --limit {(1 + times) * 140} --wait" in again.commands
     first = next(one for one in found if one.what == "a first measurement of new (vllm) on L40S")
     assert first.commands == ("assay submit --model new --engine vllm --suite ours --limit 140 --wait",)
@@ -326,14 +329,15 @@ def test_what_cannot_be_answered_says_what_to_do(told: dict[str, Any], says: str
 
 
 def test_undecided_it_names_the_runs_to_buy_with_their_price() -> None:
-    """Two models that few documents cannot tell apart: as many again, for what the first ones cost; whole tasks have no more."""
+    """Two models that few documents cannot tell apart: as many again, and the first ones once more; whole tasks have no more."""
     requirement = wanted(threshold=0.999, prefer={"points": {"quality": 100}}, traffic=None, latency={})
     seen = evidence([L40S], run(1, "a", L40S, scores={GSM: rights(0.6, seed=2)}), run(2, "b", L40S, scores={GSM: rights(0.62, seed=3)}))
     own, told = asked(requirement, seen)
     known = Asked({run_named(1): 0.02, run_named(2): 0.02}, fewshots={(run_named(1), "gsm8k"): 5})
     (bought,) = next_runs(told, Question(requirement, seen, own, known))
     times = 1 if bought.what[0] == "2" else int(bought.what.split()[0])
-    assert bought.usd == pytest.approx(times * 0.04)
+    assert bought.usd == pytest.approx((1 + times) * 0.04)
+    assert f"about ${bought.usd:.2g}" in bought.words
     assert f"assay submit --model a --engine vllm --task gsm8k --limit {200 + times * 200} --fewshot 5 --wait" in bought.commands
     whole = Asked(known.usd, frozenset({run_named(1)}))
     assert next_runs(told, Question(requirement, seen, own, whole)) == ()
