@@ -146,8 +146,11 @@ def _made(one: Deployed, chat: Chat, making: Making) -> tuple[Candidate, Origin]
     told["memory"] = figures["memory_bytes"].measurement if "memory_bytes" in figures else None
     behind = tasks | {name: run_id for name, run_id in told.items() if run_id}
     key = derive_id("Candidate", one.name, chat.model_dump_json())
-    made = Candidate(key, label, one.weights.engine, one.place.name, figures, dict(_traits(one)),
-                     prices.usd_per_hour, prices.purchase_usd)  # fmt: skip
+    service = point.estimate("e2e_mean", by=NS) if point else None
+    made = Candidate(
+        key, label, one.weights.engine, one.place.name, figures, dict(_traits(one)), prices.usd_per_hour, prices.purchase_usd,
+        point.places if point else None, service.value if service else None,
+    )  # fmt: skip
     return made, Origin(one, chat, point, behind)
 
 

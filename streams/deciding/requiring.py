@@ -72,4 +72,5 @@ def load_of(requirement: Requirement) -> Load | None:
     if traffic is None:
         return None
     mean = sum(traffic.curve_per_s) / len(traffic.curve_per_s)
-    return Load(max(traffic.curve_per_s), mean, traffic.input_tokens + traffic.output_tokens, traffic.headroom_ratio)
+    tokens = traffic.input_tokens + traffic.output_tokens
+    return Load(max(traffic.curve_per_s), mean, tokens, traffic.headroom_ratio, requirement.latency.ttft_p95_s)

@@ -288,6 +288,25 @@ def test_a_load_makes_replicas_a_bill_and_a_price() -> None:
     assert told["usd_per_1m_tokens"][0] == pytest.approx(5 * 2 / (10 * 3600 * 1000 / 1e6))
 
 
+def test_a_bill_has_the_replicas_that_the_queue_calls_for() -> None:
+    """1.5 a second on one place of half a second: one by rate, two by the queue, three where a wait may be half a second; in draws too."""
+    made = Candidate("a", "a", "vllm", "L40S", {"goodput_per_s": Estimate(2.0, 0.01)}, usd_per_hour=3.0, places=1, service_s=0.5)
+    for bound, ttft, replicas in ((None, 0.1, 2), (0.6, 0.1, 3)):
+        one = replace(made, figures=dict(made.figures) | {"ttft_p95_s": Estimate(ttft)})
+        told = under(Load(1.5, 1.5, 1000, 0.2, bound), worlds([one]))
+        size = capacity.capacity(1.5, capacity.Replica(2.0, 1, 0.5), longest_wait_s=capacity.longest_wait_s(bound, ttft))
+        assert size.replicas == told.points["replicas"][0] == replicas and size.by_rate == 1
+        assert (told.drawn["replicas"] == replicas).all() and told.points["usd_per_month"][0] == replicas * 3 * 730
+
+
+@given(st.floats(0.1, 200), st.integers(1, 64), st.floats(0.05, 30), st.floats(0.01, 5))
+def test_the_queue_calls_for_no_replica_more_than_it_must(peak: float, places: int, service_s: float, wait_s: float) -> None:
+    """So many keep the wait, and one fewer does not."""
+    count = capacity.queue_replicas(peak, places, service_s, longest_wait_s=wait_s)
+    late = [capacity.waits_longer(n * places, peak * service_s, service_s=service_s, than_s=wait_s) for n in (count, count - 1)]
+    assert late[0] <= 0.05 and (count == 1 or late[1] > 0.05)
+
+
 def offer(truths: Floats, noise: float, usd: float = 1.0) -> measuring_next.Offer:
     """A measurement of one quantity."""
     return measuring_next.Offer("measure", usd, truths[:, None], np.array([[noise**2]]))

@@ -139,6 +139,7 @@ def test_a_recommendation_is_said_with_all_that_it_rests_on() -> None:
     first = made.choices[0]
     assert set(first.measured_by) <= set(made.input_runs)
     assert first.capacity is not None and first.capacity.replicas >= first.capacity.by_rate
+    assert first.capacity.replicas == next(one.value for one in first.figures if one.figure == "replicas")
     assert first.guide is not None and (first.guide.command or "").startswith("vllm serve ")
     compose = yaml.safe_load(first.guide.compose or "")["services"]["model"]
     assert compose["entrypoint"][:3] == ["vllm", "serve", first.model]
