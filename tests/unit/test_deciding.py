@@ -119,7 +119,7 @@ def test_swing_values_by_hand() -> None:
 def test_each_way_of_weighing_chooses_from_the_front(values: Floats, first: int, second: int) -> None:
     """Whoever is chosen by weights above 0 has no one who is better in something and worse in nothing of what they differ in."""
     kinds, able = {"quality": values[:, 0], "goodput_per_s": values[:, 1]}, np.ones(6, dtype=bool)
-    weights = preferring.swings({"quality": first, "goodput_per_s": second}, kinds, able)
+    weights = preferring.swings({"quality": first, "goodput_per_s": second}, {name: own[None] for name, own in kinds.items()}, able[None])
     on = front.front(values)
     places = [preferring.best(preferring.by_swing(kinds, weights), able), preferring.best(preferring.by_topsis(kinds, weights, able), able)]
     places.append(preferring.lexicographic(kinds, [("quality", 0.0), ("goodput_per_s", 0.0)], able))

@@ -119,6 +119,21 @@ def test_an_unsure_choice_is_none_and_says_what_to_measure() -> None:
     assert "500 documents of gsm8k: about $" in told.next[0].words
 
 
+@pytest.mark.parametrize("documents", [1, 20, 400])
+def test_a_measured_tie_is_undecided(documents: int) -> None:
+    """Three models with as many right: none is surely the best, be it of one document or of many, and whatever else counts."""
+    right = np.zeros((3, documents))
+    for n, row in enumerate(right):
+        row[np.random.default_rng(n).permutation(documents)[: (documents + 1) // 2]] = 1
+    task, names = TaskScores("gsm8k", ("a", "b", "c"), right), ("a", "b", "c")
+    alike = [Candidate(one, one, "vllm", "L40S", {"goodput_per_s": Estimate(2.0, 0.1, one)}, {}, 1.0) for one in names]
+    quality = {"tasks": {"gsm8k": 1}, "prefer": {"points": {"quality": 100}}}
+    for told in (quality, quality | {"traffic": {"rate": "1/s", "input": "1 tokens", "output": "1 tokens"}}):
+        found = recommend(requirement_of(told), alike, [task])
+        assert found.words.startswith("undecided: ") and not found.decided
+        assert all(one.confidence == pytest.approx(1 / 3, abs=0.08) for one in found.choices)
+
+
 def test_what_is_decided_is_not_measured_further() -> None:
     """Nobody is asked what could be."""
 
