@@ -15,10 +15,10 @@ from query_api.reading.facts import event_of
 from query_api.reading.runs import Reading
 from schemas.event import Event
 from schemas.released import released_codec
-from schemas.requests import Chat, Stopping
+from schemas.requests import Adapter, Chat, ModelRef, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
 from schemas.results import Documents, Figure, RunScored
-from schemas.runs import PlannedTask
+from schemas.runs import ModelCard, PlannedTask
 from schemas.settled import RunSettled
 from streams.boards.ranking import chosen as chosen_board
 from streams.boards.ranking import rank
@@ -26,7 +26,7 @@ from streams.deciding.answering import answer, digest_of
 from streams.deciding.candidates import Candidate
 from streams.deciding.drawing import worlds
 from streams.deciding.evidence import Evidence
-from streams.deciding.measured import Field, Priced, field_of
+from streams.deciding.measured import Field, Priced, field_of, kind_of
 from streams.deciding.next_runs import Asked, Question, next_runs
 from streams.deciding.operating import fitting, operating_point, points_of
 from streams.deciding.reading import requirement_of
@@ -365,11 +365,41 @@ def test_names_allow_what_has_them_as_a_word() -> None:
     for allowed, left in (
         ({"hardware": ["L40S"], "regions": ["eu"], "models": ["a"], "licences": ["MIT"], "languages": ["de"]}, 1),
         ({"hardware": ["L40"]}, 0), ({"languages": ["fr"]}, 0), ({"context": "9 k"}, 0), ({"places": ["one-gpu"]}, 1),
-        ({"kinds": ["base"]}, 0),
+        ({"kinds": ["base"]}, 1), ({"kinds": ["fine-tuned"]}, 0), ({"kinds": ["base", "fine-tuned"]}, 1),
     ):  # fmt: skip
         _, told = asked(wanted(allowed=allowed, traffic=None, latency={}, prefer={"points": {"quality": 1}}), seen)
         assert len(told.choices) == left, allowed
     assert MIT.licence == "mit"
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "kind"),
+    [
+        (ModelRef(uri="org/a"), MIT, "base"), (ModelRef(uri="org/a"), ModelCard(), None),
+        (ModelRef(uri="org/a"), ModelCard(base="org/b"), "fine-tuned"), (ModelRef(uri="org/a", base="org/b"), MIT, "fine-tuned"),
+        (ModelRef(uri="org/a", adapter=Adapter(uri="org/c", method="lora")), MIT, "fine-tuned"),
+        (ModelRef(uri="org/A-7B-Instruct"), MIT, "fine-tuned"), (ModelRef(uri="/models/gemma-2b-it/"), MIT, "fine-tuned"),
+        (ModelRef(uri="it/ItalianBERT"), MIT, "base"),
+    ],
+)  # fmt: skip
+def test_a_models_kind_is_what_card_request_and_name_say(model: ModelRef, card: ModelCard, kind: str | None) -> None:
+    """Made from another one, or from none; not known without a card."""
+    assert kind_of(model, card) == kind
+
+
+def test_both_kinds_together_allow_any_model() -> None:
+    """One whose card names no base, one whose card does, and one without a card; by one kind each has its own."""
+    cards = {"base": MIT, "fine-tuned": ModelCard(base="org/b"), "unknown": ModelCard()}
+    seen = evidence(
+        [L40S], *(run(n, f"org/{name}", L40S, scores={GSM: rights(0.6, seed=2)}, card=card) for n, (name, card) in enumerate(cards.items()))
+    )
+    for kinds, left in (
+        (("base",), {"org/base"}),
+        (("fine-tuned",), {"org/fine-tuned"}),
+        (("base", "fine-tuned"), {f"org/{x}" for x in cards}),
+    ):
+        _, told = asked(wanted(allowed={"kinds": kinds}, traffic=None, latency={}, prefer={"points": {"quality": 1}}), seen)
+        assert {one.candidate.model for one in told.choices} == left
 
 
 def test_capital_and_carbon_follow_from_prices() -> None:
