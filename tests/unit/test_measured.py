@@ -13,9 +13,10 @@ from infra.settings import Settings
 from query_api.reading.deciding import KINDS, Asking, Measurements, chosen
 from query_api.reading.facts import event_of
 from query_api.reading.runs import Reading
+from schemas.decisions import Guide
 from schemas.event import Event
 from schemas.released import released_codec
-from schemas.requests import Adapter, Chat, ModelRef, Stopping
+from schemas.requests import Adapter, Chat, EngineChoice, ModelRef, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
 from schemas.results import Documents, Figure, RunScored
 from schemas.runs import ModelCard, PlannedTask
@@ -451,6 +452,51 @@ def test_of_very_many_the_first_are_said_and_all_are_counted() -> None:
     assert (made.considered, made.refused, len(made.rejected), len(made.input_runs)) == (260, 260, 200, 260)
     assert "1.01 s" in made.rejected[1].reason
     assert len(released_codec().encode(made)) < 2**20
+
+
+def guided(model: ModelRef, **told: Any) -> Guide:
+    """The guide for a model that was measured so."""
+    events = run(1, model.uri, L40S, scores={GSM: rights(0.5, seed=2)}, speed=load(5), **told)
+    asked_for = (
+        event.model_copy(update={"plan": event.plan.model_copy(update={"model": model})})
+        if isinstance(event, RunSettled) and event.plan
+        else event
+        for event in events
+    )
+    requirement = wanted(latency={}, prefer={"points": {"quality": 1}})
+    seen = evidence([L40S], asked_for)
+    own, told_of = asked(requirement, seen)
+    guide = answer(Question(requirement, seen, own), told_of, (), header=HEADER).choices[0].guide
+    assert guide is not None
+    return guide
+
+
+def test_the_server_is_told_what_the_measured_engine_was() -> None:
+    """Revision, own code, the share of memory, no graphs, tokens at once; an adapter on its base; llama.cpp's threads and cache."""
+    options = {"gpu_memory_utilization": "0.5", "max_length": "4096"}
+    pinned = ModelRef(uri="org/a", revision="0123abcd", trust_code=True)
+    command = guided(pinned, engine=EngineChoice(name="vllm", options=options), used={"batch": "2048 tokens"}).command or ""
+    assert command.startswith("vllm serve org/a --dtype bfloat16 ")
+    for words in (
+        "--revision 0123abcd", "--trust-remote-code", "--gpu-memory-utilization 0.5", "--enforce-eager", "--max-num-batched-tokens 2048",
+    ):  # fmt: skip
+        assert f"{words} " in command
+    plain = guided(ModelRef(uri="org/a"), used={"compile": True}).command or ""
+    assert not {"--revision", "--trust-remote-code", "--gpu-memory-utilization", "--enforce-eager", "--max-num-batched-tokens"} & {
+        *plain.split()
+    }
+    lora = guided(ModelRef(uri="org/lora", base="org/base"))
+    assert (lora.command or "").startswith("vllm serve org/base ") and "--lora-modules adapter=org/lora" in (lora.command or "")
+    assert any("ask the server for the model named adapter" in note for note in lora.notes)
+    merged = guided(ModelRef(uri="org/lora", base="org/base"), used={"name": "transformers"})
+    assert any("merged into org/base" in note for note in merged.notes)
+    llama = guided(
+        ModelRef(uri="/m.gguf"), engine=EngineChoice(name="gguf", options={"threads": "8", "kv": "float16"}), used={"name": "gguf"}
+    )
+    assert "--threads 8 --cache-type-k f16 --cache-type-v f16" in (llama.command or "")
+    served = guided(pinned, used={"name": "transformers"})
+    assert (served.command or "").startswith("transformers serve org/a@0123abcd ")
+    assert any("--model org/a@0123abcd" in note for note in served.notes)
 
 
 @pytest.mark.parametrize(("engine", "command"), [("gguf", "llama-server --model m"), ("transformers", "transformers serve m")])
