@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
+from streams.deciding.constraints import Constraint, Refusal
 from streams.deciding.measuring_next import Offer
 from streams.deciding.offering import contenders, documents, speed_run
 from streams.deciding.reading import requirement_of
@@ -82,6 +85,27 @@ def test_each_refusal_names_the_change_that_would_admit() -> None:
     told = recommend(wanted(allowed={"languages": ["de", "fr"]}), everybody(), [scores()])
     assert all("do without fr" in [refusal.change for refusal in one.refusals] for one in told.refused)
     assert recommend(wanted(allowed={"languages": ["de"]}), everybody(), [scores()]).choices
+
+
+@given(st.floats(1e-6, 1e12), st.floats(1e-6, 1e12), st.sampled_from(["at least", "at most"]))
+def test_the_change_that_is_named_admits(own: float, bound: float, rule: Any) -> None:
+    """Whatever digits are shown: the bound that it names is kept by what there is, and is not the bound of before."""
+    if (own < bound) != (rule == "at least") or own == bound:
+        own, bound = bound, own
+    change = Refusal(Constraint("usd_per_month", rule, bound), own).change
+    before, after = (float(words.split()[0].replace(",", "")) for words in change.partition("from ")[2].split(" to "))
+    assert (own >= after if rule == "at least" else own <= after) or own == bound
+    assert before == pytest.approx(bound, rel=1e-11) and after == pytest.approx(own, rel=1e-3)
+
+
+def test_what_differs_in_the_fifth_digit_is_told_apart() -> None:
+    """The reason has as many digits as it takes, the change is a bound that is kept."""
+    found = Refusal(Constraint("ttft_p95_s", "at most", 0.8123), 0.81234)
+    assert found.reason == "time to first token (p95) is 0.81234 s; wanted is at most 0.8123 s"
+    assert found.change == "raise the bound from 0.8123 s to 0.8124 s"
+    assert Refusal(Constraint("quality", "at least", 0.6667), 0.66664).change == "lower the bound from 0.6667 to 0.6666"
+    assert Refusal(Constraint("owned_ratio", "at most", 1.0), 4 / 3).change == "own 1.334 times as many of its devices"
+    assert Refusal(Constraint("memory_bytes", "at most", 4e10), 45_678_901_234.0).change.endswith("to 45,678,901,234 bytes")
 
 
 def test_contradictory_constraints_are_named() -> None:
