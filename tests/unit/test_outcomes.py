@@ -127,6 +127,9 @@ def test_forms_tell_what_their_fields_say() -> None:
         "latency": {"ttft_p95": "800 ms"}, "allowed": {"hardware": ["L40S", "H100"]}, "tasks": {"gsm8k": "2", "mmlu": "1"},
         "prefer": {"points": {"quality": "10"}},
     }  # fmt: skip
+    for field in ("floors", "rates", "curve"):
+        with pytest.raises(Invalid, match=f"{field} has gsm8k without a value"):
+            told_by({field: "a: 1, gsm8k"})
     with pytest.raises(Invalid, match="tasks has gsm8k twice"):
         told_by({"tasks": "gsm8k, gsm8k: 2"})
     told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"}, year=2026)
