@@ -124,7 +124,7 @@ class Calculation(Shape):
 
 def told(found: Calculated) -> Calculation:
     """A calculation as the API tells it."""
-    load = "per_1m_tokens" in found.reckoned.figures
+    load = "per_1m_tokens" in {*found.reckoned.figures, *found.reckoned.undefined}
     names = SUMMED | ({} if load else {"usd_per_1m_tokens": "per_1m_tokens_at_full_load"})
     return Calculation.model_validate({
         **values(found.reckoned, names), "undefined": dict(found.reckoned.undefined),

@@ -16,6 +16,9 @@ from streams.numbers import shown
 
 HOURS_PER_YEAR: Final = 8760
 HOURS_PER_MONTH: Final = 730
+MONTHS_PER_YEAR: Final = 12
+DAYS_PER_YEAR: Final = 365
+HOURS_PER_DAY: Final = 24
 S_PER_HOUR: Final = 3600
 MILLION: Final = 10**6
 

@@ -92,16 +92,41 @@ def test_under_a_days_load_tokens_are_never_cheaper_than_at_full_load(per_s: lis
     scenario, curve = machine(), Curve(tuple(map(Fraction, per_s)))
     hour = owning.owned_hour(scenario)
     full = serving.at_full_load(hour, scenario.but("full", tokens_per_s=3 * 800, utilisation=1)).value
-    scaled, peak = serving.scaled_with_load(hour, curve, scenario).value, serving.under_load(hour, curve, scenario).value
+    scaled, peak = (
+        serving.scaled_with_load(hour, curve, scenario).value,
+        serving.under_load(owning.owned_day(scenario), curve, scenario).value,
+    )
     assert full <= scaled <= peak
 
 
 def test_a_flat_load_at_goodput_costs_what_full_load_does() -> None:
     """One replica at 3 requests a second."""
     scenario = machine()
-    hour = owning.owned_hour(scenario)
-    full = serving.at_full_load(hour, scenario.but("full", tokens_per_s=2400, utilisation=1))
-    assert serving.under_load(hour, flat(Fraction(3)), scenario).value == full.value
+    full = serving.at_full_load(owning.owned_hour(scenario), scenario.but("full", tokens_per_s=2400, utilisation=1))
+    assert serving.under_load(owning.owned_day(scenario), flat(Fraction(3)), scenario).value == full.value
+
+
+@pytest.mark.parametrize("hours", [8760, 1825, 100])
+def test_what_is_paid_each_month_does_not_hang_on_the_hours_that_a_machine_is_on(hours: int) -> None:
+    """60,000 USD over five years are 1,000 a month; at 1 USD a million that is 10⁹ tokens; 432·10⁶ a day cost 0.0761 each."""
+    scenario = Scenario.of(
+        "test", purchase=60_000, years=5, hours=hours, input_price=1, output_price=1, goodput=10, tokens_per_request=1000, rent=10
+    )
+    found = reckoned(scenario, flat(Fraction(5))).figures
+    assert found["per_month"].usd == 1000
+    assert found["break_even_tokens_per_month"].value == 10**9
+    assert found["per_1m_tokens"].usd == pytest.approx(12_000 / 365 / 432)
+    assert found["break_even_hours_per_day"].value == Fraction(12_000, 10 * 365)  # 1,200 rented hours a year cost what the machine does
+
+
+def test_a_right_answer_costs_the_tokens_of_the_load_that_is_stated() -> None:
+    """1 request of 1,000 tokens a second: 0.38 USD a million, so 500 tokens, half right, are 0.00038 USD."""
+    scenario = Scenario.of(
+        "test", purchase=60_000, goodput=10, tokens_per_request=1000, tokens_per_s=20_000, tokens_per_answer=500, right=0.5
+    )
+    found = reckoned(scenario, flat(Fraction(1))).figures
+    assert found["per_correct_answer"].usd == pytest.approx(12_000 / 365 / 86.4 * 500 / 1e6 / 0.5)
+    assert reckoned(scenario).figures["per_correct_answer"].usd == pytest.approx(found["per_correct_answer"].usd / 20)
 
 
 def test_a_right_answer_costs_all_answers() -> None:
