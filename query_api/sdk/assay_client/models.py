@@ -2398,8 +2398,8 @@ class CalculationAsked(Shape):
     """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
     rates: dict[str, float | str] | None = None
     """USD for one of another currency"""
-    spreads: dict[str, list[float] | SpreadTold] | None = None
-    """how far inputs may be off, by name: [low, high], or with a shape"""
+    spreads: dict[str, list[float | str] | SpreadTold] | None = None
+    """how far inputs may be off, by name: [low, high] in the input's unit, or with a shape"""
     spread: float | str | None = None
     """the share by which all others may be off, as 20 %"""
 
