@@ -109,7 +109,7 @@ def _around(scenario: Scenario, told: Any) -> dict[str, Spread]:
         return {}
     if not 0 < (off := share(told, "spread")) < 1:
         raise Invalid(f"spread is {shown(told)}; it is a share between 0 % and 100 %, by which every input may be off", code="spread")
-    return dict(_each(scenario, off, (name for name in scenario.stated if name not in ("years", "term"))))
+    return dict(_each(scenario, off, (name for name in scenario.stated if not KNOWN[name].whole)))
 
 
 def _each(scenario: Scenario, off: float, names: Iterable[str]) -> Iterable[tuple[str, Spread]]:

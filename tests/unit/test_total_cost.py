@@ -207,6 +207,21 @@ def test_drawn_inputs_have_their_stated_spread(shape: sensitivity.Shape) -> None
     assert 100 * NANO * 0.93 < band.low < band.middle < band.high < 200 * NANO * 1.07
 
 
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        ("utilisation", Spread(0.8, 1, "normal")), ("pue", Spread(1.05, 1.5, "lognormal")), ("discount", Spread(0.02, 0.5, "lognormal")),
+        ("residual", Spread(0, 0.2, "normal")), ("years", Spread(3, 5)), ("purchase", Spread(1, 1e30, "lognormal")),
+    ],
+)  # fmt: skip
+def test_a_draw_is_within_what_its_input_may_be(name: str, spread: Spread) -> None:
+    """A normal use between 80 % and 100 % reaches beyond 1, and is 1 there; years are whole."""
+    band = sensitivity.monte_carlo(lambda one: Derivation(name, one.written(name), "1", "as drawn"), machine(), {name: spread}, draws=200)
+    known = KNOWN[name]
+    assert known.least <= band.low <= band.middle <= band.high and (known.most is None or band.high <= known.most)
+    sensitivity.monte_carlo(owning.present_value, machine(), {name: spread}, draws=50)
+
+
 def test_carbon_by_hand() -> None:
     """1,000 requests of 0.2 Wh at PUE 1.15 on a grid of 475 g/kWh, and an A100's 143 kg over five years for an hour."""
     made = carbon.embodied(
