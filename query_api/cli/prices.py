@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.identity import now_us
 from infra.prices import EXAMPLE, list_of, rows_of
 from infra.settings import Settings
 from query_api.cli import showing
@@ -115,7 +116,7 @@ def import_list(
     """Publishes the prices of a cloud's list, all or none. Raises: Invalid, naming the file and the path in it."""
     named = [machine_of(one) for one in machines]
     try:
-        rows = list_rows(list_of(path), named, cloud=cloud, as_of=as_of, regions=regions)
+        rows = list_rows(list_of(path), named, cloud=cloud, today=day(now_us()), as_of=as_of, regions=regions)
         for row in rows:
             price_of(row, HEADER)
     except Invalid as error:

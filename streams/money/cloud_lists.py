@@ -11,6 +11,7 @@ services.skus.list.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -130,9 +131,11 @@ READERS: Final[Mapping[str, Callable[[Node, Sequence[Machine]], Hours]]] = Mappi
 
 
 def rows_of(
-    told: Any, machines: Sequence[Machine], *, cloud: str, as_of: str | None = None, regions: Sequence[str] = ()
+    told: Any, machines: Sequence[Machine], *, cloud: str, today: str, as_of: str | None = None, regions: Sequence[str] = ()
 ) -> list[dict[str, str]]:
     """A list's prices as rows of the price book, whose version is the cloud and the day. `as_of`: when it was read; AWS's says it itself.
+
+    `today`: the day, 2026-11-30, and no list is of a later one.
 
     `regions`: those that are wanted, all where none is named. Raises: Invalid, with the path of what is wrong.
     """
@@ -144,6 +147,8 @@ def rows_of(
     read = top.at("publicationDate").date() if cloud == "aws" else as_of
     if read is None:
         raise Invalid(f"the list of {cloud} says not when it is of: state the day on which it was read, as 2026-11-30", code="price-list")
-    on = Node(read, "as-of").date()[:10]
+    on = datetime.fromisoformat(Node(read, "as-of").date()).date().isoformat()
+    if on > today:
+        raise Invalid(f"the list is of {on}, and today is {today}; state the day on which it was read", code="price-list")
     hours = [one for one in READERS[cloud](top, machines) if not regions or one.region in regions]
     return rows(hours, machines, source=f"price list of {cloud}, {on}", version=f"{cloud}-{on}")

@@ -15,6 +15,7 @@ from streams.money.cloud_lists import rows_of
 from streams.money.listed import machine_of
 from streams.money.price_lists import price_of
 
+TODAY = "2026-11-30"
 H100 = "NVIDIA H100 80GB HBM3"
 P5, ND96, A3 = f"p5.48xlarge=8x {H100}", f"Standard_ND96isr_H100_v5=8x {H100}", f"Nvidia H100 80GB GPU=1x {H100}"
 
@@ -111,7 +112,7 @@ LISTS: dict[str, tuple[dict[str, Any], str, str | None]] = {
 def read(cloud: str, told: Any = None, *, machine: str | None = None, regions: tuple[str, ...] = ()) -> list[dict[str, str]]:
     """The rows of a list; each is a price."""
     whole, own, as_of = LISTS[cloud]
-    found = rows_of(whole if told is None else told, [machine_of(machine or own)], cloud=cloud, as_of=as_of, regions=regions)
+    found = rows_of(whole if told is None else told, [machine_of(machine or own)], cloud=cloud, today=TODAY, as_of=as_of, regions=regions)
     for row in found:
         price_of(row, HEADER)
     return found
@@ -204,7 +205,7 @@ def test_what_is_missing_or_twice_is_said() -> None:
     with pytest.raises(Invalid, match=r"the list has no price of p4d\.24xlarge"):
         read("aws", machine="p4d.24xlarge=8x A100")
     with pytest.raises(Invalid, match="says not when it is of"):
-        rows_of(azure(), [machine_of(ND96)], cloud="azure")
+        rows_of(azure(), [machine_of(ND96)], cloud="azure", today=TODAY)
     twice = azure()
     twice["Items"].append(twice["Items"][0] | {"retailPrice": 90})
     with pytest.raises(Invalid, match=r"Items\[5\] and Items\[0\] are two prices of gpu_hour"):
@@ -212,7 +213,16 @@ def test_what_is_missing_or_twice_is_said() -> None:
     with pytest.raises(Invalid, match=r"write it as p5\.48xlarge="):
         machine_of("p5.48xlarge")
     with pytest.raises(Invalid, match="no price list of 'ibm'"):
-        rows_of({}, [machine_of(P5)], cloud="ibm")
+        rows_of({}, [machine_of(P5)], cloud="ibm", today=TODAY)
+
+
+@pytest.mark.parametrize("written", ["2026-11-29", "20261129", "2026-W48-7", "2026-11-29T10:00:00Z"])
+def test_a_list_is_of_a_day_however_it_is_written(written: str) -> None:
+    """And never of a day to come."""
+    found = rows_of(azure(), [machine_of(ND96)], cloud="azure", today=TODAY, as_of=written)
+    assert {row["version"] for row in found} == {"azure-2026-11-29"}
+    with pytest.raises(Invalid, match="the list is of 2026-11-29, and today is 2026-11-28"):
+        rows_of(azure(), [machine_of(ND96)], cloud="azure", today="2026-11-28", as_of=written)
 
 
 def test_a_list_is_read_from_a_file_with_its_digits(tmp_path: Path) -> None:

@@ -1235,7 +1235,7 @@ class PriceRow(Shape):
     version: str
     published_us: int
     stale: bool
-    """published more than 180 days ago, with no end told: look it up again"""
+    """published, or of a list, more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -2914,6 +2914,8 @@ class SavingsTold(Shape):
     """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
+    stale_prices: list[str]
+    """prices that these figures rest on, and nobody has said for 180 days to hold: look them up again"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
 
@@ -3265,6 +3267,8 @@ class Recommendation(Shape):
     inputs_digest: str
     input_runs: list[str]
     """all runs that were read"""
+    stale_prices: list[str]
+    """prices of the choices that nobody has said for 180 days to hold, as of today: look them up again"""
 
 
 class Speed(Shape):
