@@ -8,7 +8,6 @@
 Amounts of money are in USD, or in a currency of `rates`; who states an amount of money must say as of when.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,13 +18,12 @@ from streams.deciding.curves import curve as rates_of
 from streams.deciding.quantities import rate, share, usd, written
 from streams.errors import Invalid
 from streams.money.curves import Curve
-from streams.money.scenarios import KNOWN, Scenario
+from streams.money.scenarios import KNOWN, Scenario, is_dated
 from streams.money.sensitivity import Shape, Spread
 from streams.numbers import shown
 
 Told = Mapping[str, Any]
 PARTS: Final = ("source", "inputs", "curve", "rates", "spreads", "spread")
-YEAR: Final = re.compile(r"\b(19|20)\d\d\b")
 SHAPES: Final = get_args(Shape)
 
 
@@ -70,7 +68,7 @@ def _stated(one: Any, source: str) -> tuple[Any, str]:
 
 
 def _dated(name: str, source: str) -> str:
-    if name in KNOWN and KNOWN[name].usd and source.strip() and not YEAR.search(source):
+    if name in KNOWN and KNOWN[name].usd and source.strip() and not is_dated(source):
         raise Invalid(f"{name} is of {source!r}, without a date; prices change: say as of when, as {source} of 2026-11", code="no-date")
     return source
 

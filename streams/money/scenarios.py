@@ -3,6 +3,7 @@
 An input that nobody states has the default that stands here, and says so; one that has no default must be stated.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,18 @@ DAYS_PER_YEAR: Final = 365
 HOURS_PER_DAY: Final = 24
 S_PER_HOUR: Final = 3600
 MILLION: Final = 10**6
+
+
+# A year that says as of when: a number of a device, of a quotation or of money is none.
+YEAR: Final = re.compile(
+    r"(?<![\w.,-])(?<!RTX )(?<!GTX )(?<!no )(?<!no\. )(?<!nr\. )(?<!number )(?<![#$€])(?<!USD )(?<!EUR )(?:199\d|20[0-4]\d)"
+    r"(?=-\d\d(?!\d)|(?![\w-]|[.,]\d|\s*(?:[$€]|USD|EUR|GBP|CHF|dollars?\b|euros?\b)))", re.IGNORECASE
+)  # fmt: skip
+
+
+def is_dated(source: str) -> bool:
+    """A source names the year of which it is."""
+    return YEAR.search(source) is not None
 
 
 @dataclass(frozen=True, slots=True)

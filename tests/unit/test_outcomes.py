@@ -16,6 +16,7 @@ from streams.deciding.outcomes import Decided, confident, saved
 from streams.errors import Invalid
 from streams.money.calculating import calculated
 from streams.money.reading import calculation_of
+from streams.money.scenarios import is_dated
 from streams.statistics.intervals import wilson
 from streams.trust.visibility import Seen
 from tests.in_memory import CODEC, InMemory
@@ -159,5 +160,22 @@ def test_forms_tell_what_their_fields_say() -> None:
     }  # fmt: skip
     with pytest.raises(Invalid, match="tasks has gsm8k twice"):
         told_by({"tasks": "gsm8k, gsm8k: 2"})
-    told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"}, year=2026)
-    assert told == {"source": "entered on this page in 2026", "inputs": {"purchase": "5"}, "spread": "10 %"}
+    told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"})
+    assert told == {"source": "entered on this page", "inputs": {"purchase": "5"}, "spread": "10 %"}
+    with pytest.raises(Invalid, match="purchase is of 'entered on this page', without a date"):
+        calculation_of(told)
+
+
+@pytest.mark.parametrize(
+    ("source", "dated"),
+    [
+        ("my quotes of 2026-11-20", True), ("price list, 2026-11", True), ("me, 2026", True), ("2026 list", True),
+        ("(2025), table IV", True),
+        ("June 2026, Dell", True), ("EPA eGRID 2023.", True), ("list of 2026: 5 USD", True),
+        ("my quotes", False), ("RTX 2080 shop", False), ("RTX 2000 Ada", False), ("quote no. 2012 for 1999 USD", False),
+        ("$2000 offer", False), ("LP2225", False), ("2000 EUR from Dell", False), ("order #2024", False), ("2.2026 units", False),
+    ],
+)  # fmt: skip
+def test_a_source_is_dated_by_a_year_and_by_no_other_number(source: str, dated: bool) -> None:
+    """A device's, a quotation's and an amount's are none."""
+    assert is_dated(source) == dated
