@@ -154,6 +154,21 @@ def test_every_figure_opens_down_to_who_states_what() -> None:
     assert {one.name for one in stated} >= {"purchase", "years", "residual", "pue", "kwh"}
 
 
+@pytest.mark.parametrize(
+    ("figure", "parts"),
+    [
+        ("net_present_value", {"today", "year 4", "rent", "purchase", "residual", "staff", "discount"}),
+        ("discounted_payback_years", {"today", "year 1", "rent", "purchase", "discount"}),
+        ("return_on_investment", {"gained", "year 4", "rent", "purchase", "residual"}), ("payback_years", {"capital", "rent", "purchase"}),
+    ],
+)  # fmt: skip
+def test_what_buying_saves_opens_down_to_the_rent_that_it_takes_the_place_of(figure: str, parts: set[str]) -> None:
+    """No figure stops at a number that is only said to be reckoned."""
+    opened = [one for _, one in reckoned(machine()).figures[figure].opened()]
+    assert {one.name for one in opened} >= parts
+    assert {one.source for one in opened if isinstance(one, Given)} == {"a quotation of 2026", "default"}
+
+
 def test_a_scenario_is_reckoned_whole() -> None:
     """Its parts add up to the year; what cannot be reckoned says why; under a day's load tokens cost more than at full load."""
     scenario = machine(tokens_per_s=2400, utilisation=1, input_price=0.5, output_price=2, tokens_per_answer=300, right=0.6)
