@@ -118,7 +118,8 @@ class Settings(BaseSettings):
         description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it.",
     )
     session_secret: SecretStr = Field(
-        default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
+        default=SecretStr(""),
+        description="What signs browsers' sessions, 32 letters or more; unset: a file of the home, made once. Never logged.",
     )
     oidc_issuer: str = Field(
         default="", description="Address of the identity provider by which people and programs may sign in (docs/access.md); empty: none."
@@ -255,6 +256,11 @@ class Settings(BaseSettings):
     allow_code: bool = Field(
         default=False,
         description="Whether a model may bring Python that runs here, or pickled weights; its request must trust it too (docs/models.md).",
+    )
+    allow_task_code: bool | None = Field(
+        default=None,
+        description="Whether a task that its request trusts may run Python and read files where it is planned and scored; unset: no, but "
+        "in `assay up` where its API and log are this machine's alone and want no keys (docs/tasks.md).",
     )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")

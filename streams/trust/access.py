@@ -19,7 +19,8 @@ MAY: Final[Mapping[Role, str]] = {
     "owner": "do all that the API can do",
 }
 
-VOUCHED: Final = "oidc"  # stands where a key has its hash: no key opens this, and a provider's word does
+# Stands where a key has its hash, with a random part by which sessions know this admission: no key opens it, and a provider's word does.
+VOUCHED: Final = "oidc"
 GROUP: Final = "%"
 BY: Final = "\n"  # between a member and the group by which they came in: no name has it
 
@@ -27,6 +28,11 @@ BY: Final = "\n"  # between a member and the group by which they came in: no nam
 def id_of_member(member: str) -> str:
     """Under which id a member is admitted; `*@DOMAIN` is everybody whose verified address ends so, `%GROUP` whoever is in that group."""
     return f"{VOUCHED}:{member.strip().casefold()}"
+
+
+def is_vouched(grant: AccessChanged) -> bool:
+    """Whether it lets in whom the provider vouches for, and no key."""
+    return (grant.key_hash or "").partition(":")[0] == VOUCHED
 
 
 def covers(role: Role, needed: Role) -> bool:
