@@ -1,6 +1,8 @@
 """Did it help: shares of decisions with intervals, by hand; and costs as people state them."""
 
 import asyncio
+import csv
+import io
 from typing import Any, cast
 
 import pytest
@@ -82,6 +84,15 @@ def test_an_export_has_every_figure_and_no_formula_of_a_spreadsheet() -> None:
     found = answered(calculated(calculation_of(LENOVO | {"source": "=HYPERLINK(2026)"}))).model_dump()
     assert [row[0] for row in rows(found)][: len(found["figures"])] == [one["figure"] for one in found["figures"]]
     assert "'=HYPERLINK(2026)" in as_csv(found) and ",=HYPERLINK" not in as_csv(found)
+
+
+@pytest.mark.parametrize("name", ["figure", "unit", "formula", "source"])
+def test_a_number_in_front_makes_no_text_harmless(name: str) -> None:
+    """-2+3 and a command behind it are a formula; a value below zero alone stays the number that it is."""
+    hostile = "-2+3+cmd|' /C calc'!A0"
+    one = {"figure": "saved", "value": -1.5, "unit": "USD", "formula": "a", "source": "b", "opened": []} | {name: hostile}
+    (row,) = list(csv.DictReader(io.StringIO(as_csv({"figures": [one], "undefined": {}}))))
+    assert (row[name], row["value"]) == (f"'{hostile}", "-1.5")
 
 
 @pytest.mark.parametrize(
