@@ -98,9 +98,9 @@ class Connection(asyncio.Protocol):
             body = exchange.response.feed(data)
         except Malformed as error:
             return self._finish(f"not-http: {error}")
+        exchange.bytes += len(data)  # not of the body alone: a chunk without end is no body until it has one
         if body:
             exchange.pieces.append((came_ns, body))
-            exchange.bytes += len(body)
         if exchange.response.finished:
             exchange.closed_ns = came_ns
             self._finish(None)

@@ -58,11 +58,27 @@ def test_a_body_of_known_length_ends_with_it(piece: bytes, cuts: list[int]) -> N
     assert response.finished or not piece
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", HEAD + b"zz\r\n"])
+def lengthy(told: bytes) -> bytes:
+    """A head with such a length."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: " + told + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("data", [
+    b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", b"HTTP/1.1 \xb2\xb2\xb2\r\n\r\n", b"HTTP/1.1 000\r\n\r\n", HEAD + b"zz\r\n",
+    HEAD + b"5\r\nhello\r\n-11\r\n", HEAD + b"+5\r\n", HEAD + b"0x5\r\n", HEAD + b"1_0\r\n", HEAD + b"\r\n", HEAD + b"f" * 16 + b"\r\n",
+    HEAD + b"5\r\nhelloXX", lengthy(b"-1"), lengthy(b"abc"), lengthy(b"1_0"), lengthy(b"\xb2"),
+])  # fmt: skip
 def test_what_is_no_http_is_told(data: bytes) -> None:
     """With its beginning."""
     with pytest.raises(Malformed, match="no "):
         Response().feed(data)
+
+
+def test_ever_so_many_interim_responses_are_none() -> None:
+    """And a chunk's extension is no size."""
+    response = Response()
+    assert response.feed(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2500 + HEAD + b"5 ;of=us\r\nhello\r\n0\r\n\r\n") == b"hello"
+    assert response.status == 200 and response.finished
 
 
 @given(st.integers(0, 200), st.lists(st.integers(1, 50), min_size=1, max_size=20))
