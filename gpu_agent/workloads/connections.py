@@ -115,7 +115,7 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is None or exchange.ended:
             return
-        if exchange.response.closed():
+        if exc is None and exchange.response.closed():  # reset, or ended against TLS, it is not whole
             exchange.end()
         elif self._idle_ns > STALE_NS and not exchange.response.status:
             exchange.response = Response()

@@ -117,11 +117,46 @@ def test_a_token_is_text_of_any_channel_and_a_role_is_none() -> None:
         (b"<html>", "text/html", "not-a-stream: the server answers text/html"),
         (b"data: {oh\n\n", "text/event-stream", "not-understood: JSONDecodeError"),
         (b"[1]", "application/json", "not-understood"),
+        (b'{"detail": "dead"}', "application/json", "error-in-200: dead"),
     ],
 )
 def test_a_200_without_an_answer_is_an_error(body: bytes, kind: str, says: str) -> None:
     """Of its own kind each."""
     assert (read_answer([(1, body)], kind=kind).error or "").startswith(says)
+
+
+FAILED: list[tuple[bytes, str]] = [
+    (b'event: error\ndata: {"message": "dead", "code": 500}\n\n', "error-in-200: dead"),
+    (b"event: error\ndata: {}\n\n", "error-in-200: it says no more of it"),
+    (event({"object": "error", "message": "dead", "code": 500}), "error-in-200: dead"),
+    (event({"error": "dead", "error_type": "generation"}), "error-in-200: dead"),
+    (event({"detail": "dead"}), "error-in-200: dead"),
+    (event({"choices": [{"text": "", "finish_reason": "content_filter"}]}), "broken-off: the server ends its text by 'content_filter'"),
+    (event({"type": "response.incomplete", "response": {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}}),
+     "broken-off: the server ends its text by 'content_filter'"),
+]  # fmt: skip
+CUT = "cut: the stream ended without finish_reason, usage or [DONE]"
+
+
+@pytest.mark.parametrize(("last", "says"), [*FAILED, (b"", CUT), (event(text("b")), CUT), (b": ping\n\n", CUT)])
+@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n"])
+def test_a_text_that_breaks_off_is_no_answer(last: bytes, says: str, done: bytes) -> None:
+    """In whichever form the server says so; and where it says nothing, unless it says that it is done."""
+    told = read_answer([(1, event(text("a"))), (2, last), (3, done)], kind="text/event-stream").error or ""
+    assert told == ("" if says == CUT and done else says)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": [{"text": "", "finish_reason": "length"}]}, {"choices": [{"text": "b", "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"completion_tokens": 2, "prompt_tokens": 5}},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    ],
+)  # fmt: skip
+def test_a_text_that_is_said_to_have_ended_is_one(last: dict[str, Any]) -> None:
+    """By its last chunk, or the usage behind it."""
+    assert read_answer([(1, event(text("a"))), (2, event(last))], kind="text/event-stream").error is None
 
 
 def test_a_prompt_begins_as_no_other_unless_asked_otherwise() -> None:
