@@ -55,13 +55,13 @@ def read_answer(pieces: Pieces, *, kind: str) -> Answer:
     """The answer in a 200's body. `kind`: its content type."""
     answer = Answer()
     try:
-        if "event-stream" in kind:
+        if _streams(kind):
             for at_ns, name, data in _events(pieces):
                 if data.strip() == "[DONE]":
                     answer.ended = True
                 else:
                     _take(answer, at_ns, json.loads(data), name=name)
-        elif "json" in kind:
+        elif "json" in kind.lower():
             answer.whole = answer.ended = True
             _take(answer, pieces[-1][0] if pieces else 0, json.loads(b"".join(piece for _, piece in pieces)))
         else:
@@ -73,6 +73,25 @@ def read_answer(pieces: Pieces, *, kind: str) -> Answer:
     if answer.error is None and not answer.ended:
         answer.error = UNENDED
     return answer
+
+
+def went_on_ns(pieces: Pieces, *, kind: str, since_ns: int) -> int:
+    """When an answer under way last went on: with a text, or, where it comes whole, with more than blanks; `since_ns` where it did not.
+
+    Comments, empty chunks and blank lines keep a connection, and are no answer. Most pieces hold whole events, so that the last one tells.
+    """
+    late = [one for one in pieces if one[0] > since_ns]
+    if not _streams(kind):
+        return max((at_ns for at_ns, piece in late if piece.strip()), default=since_ns)
+    for one in reversed(late):
+        if read_answer([one], kind=kind).texts:
+            return one[0]
+    texts = read_answer(pieces, kind=kind).texts if late else []
+    return max(since_ns, texts[-1][0] if texts else 0)
+
+
+def _streams(kind: str) -> bool:
+    return "event-stream" in kind.lower()
 
 
 def _events(pieces: Pieces) -> Iterator[tuple[int, str, str]]:

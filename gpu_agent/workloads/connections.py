@@ -35,7 +35,8 @@ class Carrier(Protocol):
 class Exchange:
     """A request under way and what has come of its answer. `over` is called once, when no more can come.
 
-    `failure` says why the answer is not whole; `most_bytes` bounds one that never ends.
+    `failure` says why the answer is not whole; `most_bytes` bounds one that never ends. `last_ns`: since when patience counts, which is
+    from when it was first sent, or from the last text that was looked for and found.
     """
 
     request: bytes
@@ -52,6 +53,12 @@ class Exchange:
     connection: "Carrier | None" = None
     bytes: int = 0
     ended: bool = False
+
+    def sends(self) -> None:
+        """Stamps that it is being sent."""
+        sent_ns = time.perf_counter_ns()
+        self.last_ns = self.last_ns if self.sent_ns else sent_ns
+        self.sent_ns = sent_ns
 
     def end(self, failure: str | None = None) -> None:
         """Ends it, once."""
@@ -82,7 +89,7 @@ class Connection(asyncio.Protocol):
         """Sends the request, and stamps it."""
         assert self._transport is not None
         self._exchange, exchange.connection = exchange, self
-        exchange.sent_ns = exchange.last_ns = time.perf_counter_ns()
+        exchange.sends()
         self._idle_ns = exchange.sent_ns - self.kept_ns if self.kept_ns else 0
         self._transport.write(exchange.request)
 
@@ -93,7 +100,6 @@ class Connection(asyncio.Protocol):
             self._pool.forget(self)
             self.abort()
             return
-        exchange.last_ns = came_ns
         try:
             body = exchange.response.feed(data)
         except Malformed as error:

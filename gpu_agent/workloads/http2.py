@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         number = self._h2.get_next_available_stream_id()
         exchange.connection, self._under_way[number] = Stream(self, number), exchange
         head, self._left[number] = headed(exchange.request, tls=self._pool.place.tls)
-        exchange.sent_ns = exchange.last_ns = time.perf_counter_ns()
+        exchange.sends()
         self._h2.send_headers(number, head)
         self._push(number)
         self._flush()
@@ -134,7 +134,6 @@ class Connection(asyncio.Protocol):
             self._h2.acknowledge_received_data(event.flow_controlled_length, number)
         if (exchange := self._under_way.get(number)) is None:
             return
-        exchange.last_ns = came_ns
         match event:
             case events.ResponseReceived():
                 told = {str(name): str(value) for name, value in event.headers or ()}

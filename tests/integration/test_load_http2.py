@@ -75,7 +75,7 @@ def test_as_many_streams_go_over_a_connection_as_were_asked_for(server: Server) 
     ("fault", "says"),
     [
         ("fault=cut&after=3", "cut: the server ended the stream"), ("fault=reset", "cut: "), ("fault=429", "http-429: "),
-        ("fault=stall&after=2", "timeout: nothing came for 5 s"), ("fault=endless", "endless: "), ("fault=error200", "error-in-200: "),
+        ("fault=stall&after=2", "timeout: no token came for 5 s"), ("fault=endless", "endless: "), ("fault=error200", "error-in-200: "),
     ],
 )  # fmt: skip
 def test_a_fault_ends_its_stream_alone(server: Server, fault: str, says: str) -> None:

@@ -98,3 +98,28 @@ def test_an_answer_that_is_not_whole_is_an_error(serve: Serve, says: str) -> Non
     """Each by itself, and the load ends."""
     with server(whole, serve) as (url, _):
         assert [one.error for one in sent(url)] == [says] * 2
+
+
+def pinging(connection: socket.socket, _: dict[str, Any]) -> None:
+    """A token, and then comments for as long as anybody listens."""
+    connection.sendall(CHUNKED + chunk(TOKEN))
+    while True:
+        connection.sendall(chunk(b": PROCESSING\n\n"))
+        threading.Event().wait(0.05)
+
+
+def slow(connection: socket.socket, _: dict[str, Any]) -> None:
+    """A token each half second, comments between, and their end."""
+    connection.sendall(CHUNKED)
+    for number in range(24):
+        connection.sendall(chunk(b": PROCESSING\n\n" if number % 5 else TOKEN))
+        threading.Event().wait(0.1)
+    connection.sendall(chunk(END) + chunk(b""))
+
+
+@pytest.mark.parametrize(("serve", "error"), [(pinging, "timeout: no token came for 1 s"), (slow, None)])
+def test_comments_are_no_answer(serve: Serve, error: str | None) -> None:
+    """Patience is for tokens: a stream that has but comments is given up, and one that is slower than that in all is not."""
+    with server(whole, serve) as (url, _):
+        (timed,) = sent(url, patience_s=1.0, requests=1)
+    assert timed.error == error and (timed.ended_ns - timed.sent_ns) / 1e9 == pytest.approx(2.4 if error is None else 1.1, abs=0.9)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_agent.workloads.answers import Usage, apportioned, arrivals, read_answer
+from gpu_agent.workloads.answers import Usage, apportioned, arrivals, read_answer, went_on_ns
 from gpu_agent.workloads.asking import place_of, request_of
 from gpu_agent.workloads.http1 import Malformed, Response
 from gpu_agent.workloads.schedule import Planned
@@ -114,6 +114,8 @@ def test_a_token_is_text_of_any_channel_and_a_role_is_none() -> None:
     [
         (event({"error": {"message": "dead"}}) + b"data: [DONE]\n\n", "text/event-stream", "error-in-200: dead"),
         (b"data: [DONE]\n\n", "text/event-stream", "no-token"),
+        (b"data: [DONE]\n\n", "Text/Event-Stream", "no-token"),
+        (b"[1]", "Application/JSON", "not-understood"),
         (b"<html>", "text/html", "not-a-stream: the server answers text/html"),
         (b"data: {oh\n\n", "text/event-stream", "not-understood: JSONDecodeError"),
         (b"[1]", "application/json", "not-understood"),
@@ -157,6 +159,27 @@ def test_a_text_that_breaks_off_is_no_answer(last: bytes, says: str, done: bytes
 def test_a_text_that_is_said_to_have_ended_is_one(last: dict[str, Any]) -> None:
     """By its last chunk, or the usage behind it."""
     assert read_answer([(1, event(text("a"))), (2, event(last))], kind="text/event-stream").error is None
+
+
+PING, A = b": OPENROUTER PROCESSING\n\n", event(text("a"))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind", "at_ns"),
+    [
+        ([], "text/event-stream", 3),
+        ([(4, PING), (5, event(text(""))), (6, event({"choices": []}))], "text/event-stream", 3),
+        ([(4, A), (5, PING)], "text/event-stream", 4),
+        ([(2, A), (5, PING)], "text/event-stream", 3),
+        ([(2, A[:9]), (4, A[9:20]), (5, A[20:])], "Text/Event-Stream; charset=utf-8", 5),  # no piece tells alone
+        ([(4, A[:30]), (5, A[30:] + A[:30]), (6, PING[:5])], "text/event-stream", 5),
+        ([(4, b'{"choices": '), (5, b"\n\n")], "application/json", 4),
+        ([(4, b"\n"), (5, b" \r\n")], "application/json", 3),
+    ],
+)
+def test_an_answer_goes_on_with_its_texts_alone(pieces: list[tuple[int, bytes]], kind: str, at_ns: int) -> None:
+    """Not with what keeps its connection."""
+    assert went_on_ns(pieces, kind=kind, since_ns=3) == at_ns
 
 
 def test_a_prompt_begins_as_no_other_unless_asked_otherwise() -> None:
