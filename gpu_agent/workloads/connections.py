@@ -36,7 +36,7 @@ class Exchange:
     """A request under way and what has come of its answer. `over` is called once, when no more can come.
 
     `failure` says why the answer is not whole; `most_bytes` bounds one that never ends. `last_ns`: since when patience counts, which is
-    from when it was first sent, or from the last text that was looked for and found.
+    from when it was first sent, or from the last text that was looked for and found. `left`: by how many connections it was left.
     """
 
     request: bytes
@@ -52,6 +52,7 @@ class Exchange:
     failure: str | None = None
     connection: "Carrier | None" = None
     bytes: int = 0
+    left: int = 0
     ended: bool = False
 
     def sends(self) -> None:
