@@ -59,7 +59,7 @@ class Measured:
 
 
 def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = None) -> Measured:
-    """The figures of steady requests, which are in their order; the tokens of others are passed over."""
+    """The figures of steady requests, which are in the order of their sending; the tokens of others are passed over."""
     good, wrong = (steady[steady.are("status", status)] for status in ("ok", "error"))
     window, from_ns = steady_window(steady, good), behind_ramp_ns(steady, good) if len(good) else 0
     came = arrivals.of(good)
@@ -90,7 +90,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
 
 
 def _latencies(good: Requests, arrivals: Arrivals) -> dict[str, Numbers]:
-    """Every latency of these requests, in ns, in the order of their numbers."""
+    """Every latency of these requests, in ns, in the order of their sending."""
     begun = good[good.column("first_byte_ns") != ABSENT]
     first, ours, came = begun.column("first_byte_ns"), begun.column("queued_ns") != ABSENT, arrivals.of(good)
     answered = good[good.column("first_answer_ns") != ABSENT]
@@ -145,7 +145,7 @@ def _repeated(steady: Requests) -> list[Figure]:
 
 def _per_token(arrivals: Arrivals, good: Requests) -> Numbers:
     request, span = arrivals.spans
-    counts = good.column("output_tokens")[np.searchsorted(good.column("request_index"), request)]
+    counts = good.column("output_tokens")[good.places(request)]
     # Tokens that all came at once tell no time between them.
     several = (counts > 1) & (span > 0)
     return np.rint(span[several] / (counts[several] - 1)).astype(np.int64)

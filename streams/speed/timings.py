@@ -33,16 +33,26 @@ READING: Final = (
 )  # fmt: skip
 MOST_TOKENS: Final = 2 * MOST_LOAD_TOKENS  # a server may send more than was asked for
 MOST_AT_ONCE: Final = 2**16 - 1  # tokens of one arrival
+SENT: Final = TIMES.index("sent_ns")
 _times = attrgetter(*TIMES)
 _client = attrgetter("pacing_error_ns", "in_flight", "queued_ns", "loop_lag_ns", "dropped", "unread", "unsent")
 
 
 @dataclass(frozen=True, slots=True)
 class Requests(Table):
-    """Timed requests, in the order of their numbers."""
+    """Timed requests, in the order of their sending: a chat's number is no time, for its turns are numbered together."""
 
     def __getitem__(self, chosen: Any) -> "Requests":
         return Requests(self.names, self.numbers[chosen], self.words)
+
+    def places(self, numbers: Numbers) -> Numbers:
+        """The place of each request of those numbers, shape as `numbers`; -1 where it is not among these."""
+        own = self.column("request_index")
+        if not len(own):
+            return np.full(len(numbers), -1)
+        order = np.argsort(own, kind="stable")
+        found = order[np.minimum(np.searchsorted(own, numbers, sorter=order), len(own) - 1)]
+        return np.where(own[found] == numbers, found, -1)
 
     @property
     def sent_ns(self) -> Numbers:
@@ -70,7 +80,7 @@ class Requests(Table):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """When tokens came, in the order of request, sequence and time; each of shape [arrivals].
+    """When tokens came, by request, sequence and time; each of shape [arrivals].
 
     `request`: the number of the request; `first`: it is the first of its sequence; `tokens`: how many came.
     """
@@ -80,13 +90,15 @@ class Arrivals:
     ns: Numbers
     tokens: Numbers
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Arrivals":
-        """Those of whole sequences that are chosen."""
+    def __getitem__(self, chosen: Numbers) -> "Arrivals":
+        """Those at these places: whole sequences, in any order."""
         return Arrivals(self.request[chosen], self.first[chosen], self.ns[chosen], self.tokens[chosen])
 
     def of(self, requests: Requests) -> "Arrivals":
-        """Those of these requests."""
-        return self[np.isin(self.request, requests.column("request_index"))]
+        """Those of these requests, in their order."""
+        places = requests.places(self.request)
+        there = np.flatnonzero(places >= 0)
+        return self[there[np.argsort(places[there], kind="stable")]]
 
     @cached_property
     def gaps(self) -> tuple[Numbers, Numbers, Numbers]:
@@ -178,7 +190,7 @@ class Timings:
         table = self.requests.table()
         readings = [Table(READING, one.readings.table(), one.words.texts) for one in (self, more) if one]
         return Taken(
-            Requests(self.requests.names, table[np.argsort(table[:, 0], kind="stable")], self.words.texts),
+            Requests(self.requests.names, table[np.lexsort((table[:, 0], table[:, SENT]))], self.words.texts),
             _arrivals(self.chunks.table(), np.frombuffer(self.arrived_ns.tobytes(), np.int64),
                       np.frombuffer(self.tokens.tobytes(), np.uint16)),
             readings,

@@ -1,6 +1,7 @@
 """The figures of loads that can be reckoned on paper: their steady windows, what their rates mean, percentiles, energy, and the client."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -129,6 +130,40 @@ def test_a_closed_loads_tokens_are_its_capacity(places: int, rounds: int, e2e: f
     assert found["requests_per_s"].value == pytest.approx(places / e2e * 1000, rel=max(0.5 / rounds, edge))
     assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
     assert found["alone_tokens_per_s"].value is None
+
+
+def chats(count: int, turns: int, e2e: Callable[[float], float]) -> list[RequestTimed]:
+    """So many chats at once, whose turns are numbered chat after chat; a turn that begins at `t` takes `e2e(t)`, in milliseconds."""
+    told, chance = list[RequestTimed](), random.Random(16)
+    for chat in range(count):
+        at = chat / 100
+        for turn in range(turns):
+            took = e2e(at) * chance.uniform(0.9, 1.1)
+            told.append(request(chat * turns + turn, sent=at, first=at + took / 4, last=at + took, in_flight=count, loop="closed",
+                                turn=turn, session=str(chat)))  # fmt: skip
+            at += took
+    return told
+
+
+@pytest.mark.parametrize(("count", "turns"), [(20, 10), (40, 20), (8, 50), (10, 40)])
+def test_a_server_that_slows_down_is_found_in_chats_too(count: int, turns: int) -> None:
+    """Chats are numbered one after another, and are under way together: a trend is one over time, and the figures say so."""
+    told = figures(chats(count, turns, lambda at: 100 + at / 10))["steady"]
+    assert told.value == 0 and (told.origin or "").startswith("E2E rises")
+    assert figures(chats(count, turns, lambda at: 100.0))["steady"].value == 1
+
+
+def test_latencies_are_in_the_order_of_sending() -> None:
+    """However requests are numbered, and each with its own tokens: of two sequences of requests that are equal in time all is equal."""
+    told = chats(6, 30, lambda at: 100 + at / 10)
+    renumbered = [one.model_copy(update={"request_index": n}) for n, one in enumerate(sorted(told, key=lambda one: one.sent_ns))]
+    slo = Objective(ttft_ns=60 * MS, itl_ns=20 * MS, e2e_ns=400 * MS)
+    speeds = [Speed(JOB), Speed(JOB)]
+    for speed, requests in zip(speeds, (told, renumbered), strict=True):
+        for one in requests:
+            speed.add(one)
+            speed.add(tokens(one))
+    assert speeds[0].summary(slo=slo) == speeds[1].summary(slo=slo)
 
 
 def test_one_at_a_time_is_latency_alone() -> None:
