@@ -67,6 +67,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
     beside = held(steady[(steady.sent_ns >= from_ns) & ~steady.are("status", "cancelled")], came, slo=slo or Objective())
     why = UNKNOWN if len(good) and good.are("counted_by", "none").all() else "nothing was measured"
     whole = WHOLE if len(good) and good.came_whole.all() else None
+    lacks = {"itl": came.too_many}
     figures = [
         Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
         Figure(metric="errors", value=len(wrong), n=len(steady), unit="1"),
@@ -78,7 +79,8 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         *rates(good, window, came),
         *client(steady),
         *itertools.chain.from_iterable(
-            spread(name, values, why=why if name in OF_REQUESTS or whole is None else whole) for name, values in samples.items()
+            spread(name, values, why=lacks.get(name) or (why if name in OF_REQUESTS or whole is None else whole))
+            for name, values in samples.items()
         ),
         *(early(name, samples[name], percent, why=None if name in OF_REQUESTS else whole) for name, percent in EARLY),
         *lasting(steady),
