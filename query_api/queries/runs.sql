@@ -92,9 +92,9 @@ FROM (
 ) AS told
 LEFT JOIN (SELECT run_id, labels FROM fact_requests FINAL WHERE run_id IN {run_ids:Array(String)}) AS asked USING (run_id)
 
--- name: rates_under_level
+-- name: beside_latency
 SELECT run_id, tupleElement(newest, 1) AS slo,
-    arrayFirst(f -> JSONExtractString(f, 'metric') = 'slo_rate_per_s', JSONExtractArrayRaw(tupleElement(newest, 2))) AS figure
+    arrayFilter(f -> has({metrics:Array(String)}, JSONExtractString(f, 'metric')), JSONExtractArrayRaw(tupleElement(newest, 2))) AS figures
 FROM (
     SELECT run_id, argMax((slo, figures), (formula_version, complete, log_offset)) AS newest
     FROM fact_performance

@@ -65,7 +65,7 @@ def closed(places: int, *, count: int, e2e: float) -> list[RequestTimed]:
     """A closed load of so many, a little apart, each of which sends again when it has its answer."""
     return [
         request(n, sent=n // places * e2e + n % places, first=n // places * e2e + n % places + e2e / 2,
-                last=(n // places + 1) * e2e + n % places, in_flight=places, loop="closed")
+                last=(n // places + 1) * e2e + n % places, in_flight=places, loop="closed", counted_by="usage")
         for n in range(count)
     ]  # fmt: skip
 
@@ -124,12 +124,22 @@ def test_a_load_that_ends_before_it_is_steady_has_no_rate() -> None:
 
 @given(st.integers(2, 16), st.integers(4, 12), st.floats(50, 900))
 @FEW
-def test_a_closed_loads_tokens_are_its_capacity(places: int, rounds: int, e2e: float) -> None:
-    """At that concurrency; of the few requests in the window one more or less may end at its edge."""
+def test_a_closed_loads_tokens_are_those_of_its_concurrency(places: int, rounds: int, e2e: float) -> None:
+    """And no capacity: the server may have places free. Of the few requests in the window one more or less may end at its edge."""
     found, edge = figures(closed(places, count=places * rounds, e2e=e2e)), 1.01 / (places * (rounds - 1))
     assert found["requests_per_s"].value == pytest.approx(places / e2e * 1000, rel=max(0.5 / rounds, edge))
+    assert found["concurrent_tokens_per_s"].value == found["output_tokens_per_s"].value
+    assert (found["concurrency"].value, found["alone_tokens_per_s"].value) == (places, None)
+    assert found["capacity_tokens_per_s"].value is None
+    assert (found["capacity_tokens_per_s"].why_undefined or "").startswith(f"a closed load of {places}: whether the server can do more")
+
+
+@pytest.mark.parametrize("places", [2, 8, 64])
+def test_an_engine_that_answers_one_at_a_time_is_full_however_many_ask(places: int) -> None:
+    """Its tokens/s are its capacity then."""
+    found = figures([one.model_copy(update={"counted_by": "engine"}) for one in closed(places, count=places * 6, e2e=200)])
     assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
-    assert found["alone_tokens_per_s"].value is None
+    assert found["concurrent_tokens_per_s"].why_undefined == "the server was full: it is its capacity"
 
 
 def chats(count: int, turns: int, e2e: Callable[[float], float]) -> list[RequestTimed]:
