@@ -6,6 +6,7 @@ import pytest
 
 from query_api.pages.leaderboard import COLUMNS, ordered
 from query_api.reading.capacities import told_of
+from query_api.reading.runs import queries
 from schemas.requests import Objective
 from schemas.results import Figure
 
@@ -49,3 +50,9 @@ def test_a_board_is_sorted_by_either_figure() -> None:
     assert [one["model"] for one in ordered(rows, "under-slo")] == ["b", "a", "c"]
     heads = {column.name: column.heading for column in COLUMNS}
     assert (heads["ttft"], heads["under-slo"]) == ("TTFT p50 alone", "Requests/s under its service level")
+
+
+@pytest.mark.parametrize("name", ["performance", "levels", "beside_latency"])
+def test_the_tenth_version_of_a_formula_comes_after_the_ninth(name: str) -> None:
+    """As texts it would come after the first, and figures of the ninth would stand for a run that both have reckoned."""
+    assert queries()[name].count("length(formula_version), formula_version") == queries()[name].count(" formula_version")
