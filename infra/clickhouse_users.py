@@ -15,7 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from infra.proving import password_of
 from infra.settings import Settings
+from streams.errors import Invalid
 from streams.projection import table_of
 from streams.trust.visibility import OF_RUNS, events
 
@@ -25,7 +27,12 @@ RIGHTS: Final = {PROJECT: MIGRATES, API: ("SELECT", "SHOW")}
 
 
 def statements(user: str, password: str, *, database: str, salt: str) -> Iterator[str]:
-    """The statements that make a user, give it what its process does, and nothing else. `salt`: hexadecimal digits, drawn anew."""
+    """The statements that make a user, give it what its process does, and nothing else. `salt`: hexadecimal digits, drawn anew.
+
+    Raises: Invalid without a password, for anybody would be that user.
+    """
+    if not password:
+        raise Invalid(f"ClickHouse's user {user} has an empty password; write one into its file", code="password")
     digest = hashlib.sha256((password + salt).encode()).hexdigest()
     proof = f"IDENTIFIED WITH sha256_hash BY '{digest}' SALT '{salt}'"
     yield f"CREATE USER IF NOT EXISTS `{user}` {proof}"
@@ -45,10 +52,14 @@ def main() -> None:
     parser.add_argument("--api", type=Path, required=True, help="file of the query API's password")
     told = parser.parse_args()
     database = Settings().database
-    sys.stdout.write(f"CREATE DATABASE IF NOT EXISTS `{database}`;\n")
-    for user, path in ((PROJECT, told.project), (API, told.api)):
-        for statement in statements(user, path.read_text().rstrip("\r\n"), database=database, salt=secrets.token_hex(16)):
-            sys.stdout.write(f"{statement};\n")
+    users = {PROJECT: Settings(clickhouse_password_file=told.project), API: Settings(clickhouse_password_file=told.api)}
+    try:
+        passwords = {user: password_of("clickhouse", settings) for user, settings in users.items()}
+        every = [statement for user, password in passwords.items()
+                 for statement in statements(user, password, database=database, salt=secrets.token_hex(16))]  # fmt: skip
+    except Invalid as error:
+        raise SystemExit(str(error)) from error
+    sys.stdout.writelines(f"{statement};\n" for statement in (f"CREATE DATABASE IF NOT EXISTS `{database}`", *every))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ VIEW: Final = re.compile(r"^CREATE (?:OR REPLACE )?VIEW (?:IF NOT EXISTS )?(\w+)
 
 def statements(organisation: str, *, database: str) -> Iterator[str]:
     """The statements that give the role `assay_<organisation>` what its members may read, and nothing else."""
-    role, of_header = f"`assay_{organisation}`", OWN_OR_PUBLIC.format(own=literal(organisation))
+    role, of_header = _identifier(f"assay_{organisation}"), OWN_OR_PUBLIC.format(own=literal(organisation))
     rules = {table_of(one).name: "0" if one in NOBODYS else "1" if one in EVERYBODYS else of_header for one in events()}
     rules |= dict.fromkeys(OF_RUNS, OF_SEEN_RUNS.format(requests=f"`{database}`.fact_requests", of_header=of_header))
     yield f"CREATE ROLE IF NOT EXISTS {role}"
@@ -37,6 +37,12 @@ def statements(organisation: str, *, database: str) -> Iterator[str]:
     for table, rule in sorted(rules.items()):
         yield f"CREATE ROW POLICY OR REPLACE {role} ON `{database}`.{table} USING {rule} TO {role}"
     yield f"GRANT {', '.join(f'SELECT ON `{database}`.{one}' for one in sorted({*rules, *views()}))} TO {role}"
+
+
+def _identifier(name: str) -> str:
+    """A name as SQL has it."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
 
 
 def views() -> set[str]:

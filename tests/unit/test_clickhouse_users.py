@@ -47,3 +47,20 @@ def test_the_command_prints_no_password(tmp_path: Path, monkeypatch: pytest.Monk
         printed.append(capsys.readouterr().out)
     assert "secret-of" not in printed[0] and printed[0] != printed[1]
     assert all(line.endswith(";") for line in printed[0].splitlines())
+
+
+@pytest.mark.parametrize(("told", "why"), [
+    (b"", "ClickHouse's user assay_api has an empty password"), (b"\n", "has an empty password"), (b"\xff", "cannot be used"),
+    (None, "No such file"),
+])  # fmt: skip
+def test_a_user_without_a_password_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], told: bytes | None, why: str
+) -> None:
+    """Anybody would be it; nothing is printed, so that nothing is run."""
+    (tmp_path / "project").write_text("secret")
+    if told is not None:
+        (tmp_path / "api").write_bytes(told)
+    monkeypatch.setattr(sys, "argv", ["x", "--project", str(tmp_path / "project"), "--api", str(tmp_path / "api")])
+    with pytest.raises(SystemExit, match=why):
+        clickhouse_users.main()
+    assert capsys.readouterr().out == ""

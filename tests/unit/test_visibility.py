@@ -71,6 +71,7 @@ def test_no_query_reads_past_the_views_that_leave_out_what_may_not_be_seen() -> 
 
 def test_people_who_ask_clickhouse_have_a_policy_for_every_table() -> None:
     """A name is quoted; boards and keys are nobody's, prices everybody's, all else goes by its header."""
+    assert next(statements("a`b\\", database="d")) == "CREATE ROLE IF NOT EXISTS `assay_a\\`b\\\\`"
     told = [one for one in statements("o'x", database="d") if one.startswith("CREATE ROW POLICY")]
     rules = {re.findall(r"`d`\.(\w+) USING", one)[0]: one.partition("USING ")[2].rpartition(" TO ")[0] for one in told}
     assert rules.keys() == {table_of(one).name for one in EVENTS.values()} | {*OF_RUNS}
