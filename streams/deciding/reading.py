@@ -3,14 +3,13 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
-from pydantic import ValidationError
-
-from schemas.requirements import Allowed, Emissions, Latency, Preference, Requirement, Spending, Step, Traffic
+from schemas.requirements import Allowed, Emissions, Latency, ModelKind, Preference, Requirement, Spending, Step, Traffic
 from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
 from streams.deciding.quantities import BYTES, GRAMS, JOULES, SECONDS, TOKENS, amount, money, share, written
+from streams.deciding.requiring import AIR_GAPPED
 from streams.errors import Invalid
 from streams.numbers import MOST_LONG, shown
 
@@ -22,6 +21,8 @@ MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
+PLACES: Final = ("cpu", "one-gpu", "several-gpus", AIR_GAPPED)
+KNOWN: Final[Mapping[str, Sequence[str]]] = {"places": PLACES, "kinds": get_args(ModelKind)}
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
 
@@ -129,12 +130,18 @@ def _emissions(told: Told) -> Emissions:
 def _allowed(told: Told) -> Allowed:
     _known(told, (*LISTS, "context", "memory", "owned"), "allowed")
     lists = {name: _names(told[name], f"allowed.{name}") for name in LISTS if told.get(name) is not None}
+    lists |= {name: _of(KNOWN[name], names, f"allowed.{name}") for name, names in lists.items() if name in KNOWN}
     context = _count(told["context"], "allowed.context", TOKENS) if "context" in told else None
     memory = _count(told["memory"], "allowed.memory", BYTES) if "memory" in told else None
-    try:
-        return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory, "owned": _owned(_part(told, "owned"))})
-    except ValidationError as error:
-        raise Invalid(f"allowed.kinds is {told.get('kinds')!r}; there are base and fine-tuned", code="requirement") from error
+    return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory, "owned": _owned(_part(told, "owned"))})
+
+
+def _of(known: Sequence[str], names: Sequence[str], name: str) -> tuple[str, ...]:
+    """The names as they are known, whatever their case. Raises: Invalid for one that there is not."""
+    found = tuple(one.strip().lower() for one in names)
+    if unknown := next((one for one, plain in zip(names, found, strict=True) if plain not in known), None):
+        raise Invalid(f"{name} has {shown(unknown)}; there are {', '.join(known)}", code="requirement")
+    return found
 
 
 def _owned(told: Told) -> dict[str, int]:

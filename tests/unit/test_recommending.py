@@ -14,6 +14,7 @@ from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.constraints import Constraint, Refusal
 from streams.deciding.measuring_next import Offer
+from streams.deciding.naming import stands_for
 from streams.deciding.offering import contenders, documents, speed_run
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import recommend
@@ -265,7 +266,9 @@ def test_the_pages_example_is_read() -> None:
         ({"tasks": {"gsm8k": 0}}, "all tasks weigh 0"),
         ({"tasks": ["gsm8k"]}, "must be a mapping"),
         ({"allowed": {"licences": []}}, "write names, or leave it out"),
-        ({"allowed": {"kinds": ["tuned"]}}, "there are base and fine-tuned"),
+        ({"allowed": {"kinds": ["tuned"]}}, "allowed.kinds has 'tuned'; there are base, fine-tuned"),
+        ({"allowed": {"places": ["moon"]}}, "allowed.places has 'moon'; there are cpu, one-gpu, several-gpus, air-gapped"),
+        ({"allowed": {"places": ["cpu", "cloud"]}}, "allowed.places has 'cloud'"),
         ({"prefer": {"points": {"price": 1}}}, "prefer has no field 'price'"),
         ({"prefer": {"order": [3]}}, "write a figure"),
     ],
@@ -275,6 +278,35 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
     with pytest.raises(Invalid) as refused:
         requirement_of(WANTED | change)
     assert says in str(refused.value)
+
+
+def test_places_and_kinds_are_read_in_any_case() -> None:
+    """As people write them."""
+    found = requirement_of({"allowed": {"places": ["Air-Gapped", "CPU"], "kinds": "Base"}}).allowed
+    assert found.places == ("air-gapped", "cpu") and found.kinds == ("base",)
+
+
+@pytest.mark.parametrize(
+    ("subject", "wanted", "own", "other"),
+    [
+        ("licence", "cc-by", {"cc-by", "CC-BY"}, {"cc-by-nc-4.0", "cc-by-4.0"}),
+        ("licence", "Apache 2.0", {"apache-2.0"}, {"mit"}),
+        ("kind", "base", {"base"}, {"fine-tuned"}),
+        ("engine", "vllm", {"vllm"}, {"vllm-cpu"}),
+        ("hardware", "L40S", {"NVIDIA L40S", "2 × NVIDIA L40S"}, {"NVIDIA L40"}),
+        ("model", "Llama-3.1-8B", {"meta-llama/Llama-3.1-8B"}, {"meta-llama/Llama-3.1-80B"}),
+        ("region", "eu", {"eu", "eu-west-1", "europe-west4", "europe-west4-a", "westeurope", "germanywestcentral", "swedencentral"},
+         {"us-east-1", "eu-west-2", "eu-central-2", "europe-west2", "europe-west6-b", "uksouth", "switzerlandnorth", "neu"}),
+        ("region", "europe", {"eu-west-2", "europe-west6", "westeurope", "uksouth"}, {"eastus", "asia-east1"}),
+        ("region", "us", {"us-east-1", "us-central1", "eastus", "westus2", "northcentralus"}, {"eu-west-1", "westeurope", "australiaeast"}),
+        ("region", "eu-west", {"eu-west-1"}, {"eu-north-1"}),
+        ("region", "home", {"home", "home-2"}, {"any"}),
+        ("languages", "DE", {"de"}, {"en"}),
+    ],
+)  # fmt: skip
+def test_what_a_name_stands_for(subject: str, wanted: str, own: set[str], other: set[str]) -> None:
+    """A licence is one of just that name; hardware has it as a word; a region lies in an area, whatever its cloud calls it."""
+    assert {name for name in own | other if stands_for(wanted, name, subject)} == own
 
 
 def test_without_traffic_there_is_no_bill_to_prefer_by() -> None:
