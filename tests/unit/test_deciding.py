@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from streams.deciding import capacity, front, measuring_next, preferring
+from streams.deciding import capacity, conflicts, front, measuring_next, preferring
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.confidence import confidence
 from streams.deciding.conflicts import conflict
@@ -91,8 +91,18 @@ def test_the_conflict_is_the_smallest(kept: Any) -> None:
         assert all(kept[list(less)].all(axis=0).any() for less in combinations(range(count), len(found) - 1))
 
 
-def test_a_conflict_among_many_is_still_one() -> None:
-    """Above fourteen constraints it is one from which nothing can be taken."""
+@pytest.mark.parametrize(("count", "candidates", "size"), [(16, 12, 3), (20, 40, 4), (30, 60, 4)])
+def test_a_conflict_among_many_is_the_smallest_too(count: int, candidates: int, size: int) -> None:
+    """Nobody keeps all of it, and of each smaller set somebody does."""
+    kept = np.random.default_rng(1).random((count, candidates)) < 0.6
+    found = conflict(kept)
+    assert not kept[list(found)].all(axis=0).any()
+    assert len(found) == size and all(kept[list(less)].all(axis=0).any() for less in combinations(range(count), size - 1))
+
+
+def test_a_conflict_that_takes_too_long_is_one_from_which_nothing_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search looks at so many and no more."""
+    monkeypatch.setattr(conflicts, "MOST_LOOKS", 3)
     kept = np.random.default_rng(1).random((20, 40)) < 0.6
     found = conflict(kept)
     assert not kept[list(found)].all(axis=0).any()
