@@ -43,15 +43,13 @@ FIGURES: Final[Mapping[str, Kind]] = MappingProxyType({
 class Estimate:
     """A measured figure, its standard error (0: known exactly), and what measured it: candidates that share that share its error.
 
-    `draws`, where given, are resamples of the measurement itself, shape [draws]; figures of one run keep the order of its draws, and so
-    vary together. Otherwise it is drawn from its standard error: quality on its own scale, within 0 and 1, all else in its logarithm.
+    It is drawn from its standard error: quality on its own scale, within 0 and 1, all else in its logarithm.
     """
 
     value: float
     stderr: float = 0.0
     measurement: str = ""
     n: int = 1
-    draws: Floats | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What a choice must keep: bounds on figures and on traits; who breaks one is told why, and by how much it would have to give."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from streams.deciding.candidates import FIGURES, Candidate, Trait
 from streams.deciding.drawing import Worlds
+from streams.deciding.naming import stands_for
 from streams.statistics.spreads import Floats
 
 DIGITS: Final = 4
@@ -89,7 +89,8 @@ class Refusal:
             return f"measure or state {one.name}"
         if isinstance(one.bound, frozenset):
             names = own if isinstance(own, frozenset) else frozenset({str(own)})
-            return f"do without {told(one.bound - names)}" if one.rule == "all of" else f"allow {told(names)}"
+            lacking = frozenset(each for each in one.bound if not any(stands_for(each, name, one.subject) for name in names))
+            return f"do without {told(lacking)}" if one.rule == "all of" else f"allow {told(names)}"
         assert isinstance(own, int | float)
         wider = told(outwards(own, up=one.rule == "at most"), one.unit)
         if one.subject == "owned_ratio":
@@ -157,14 +158,10 @@ def _trait_kept(constraint: Constraint, candidate: Candidate) -> bool:
         return False
     if isinstance(bound, frozenset):
         names = own if isinstance(own, frozenset) else frozenset({str(own)})
-        return bound <= names if constraint.rule == "all of" else any(is_named(name, wanted) for name in names for wanted in bound)
+        there = [any(stands_for(wanted, name, constraint.subject) for name in names) for wanted in bound]
+        return all(there) if constraint.rule == "all of" else any(there)
     assert isinstance(own, int | float)
     return own >= bound if constraint.rule == "at least" else own <= bound
-
-
-def is_named(own: str, wanted: str) -> bool:
-    """The wanted name is its own, or a part of it between spaces, slashes and hyphens: L40S of NVIDIA L40S, eu of eu-west-1."""
-    return re.search(rf"(?:^|[\s/@-]){re.escape(wanted)}(?:$|[\s/@-])", own, re.IGNORECASE) is not None
 
 
 def refusals(constraints: Sequence[Constraint], worlds: Worlds, kept: Flags, places: Iterable[int]) -> dict[int, tuple[Refusal, ...]]:

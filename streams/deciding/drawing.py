@@ -1,7 +1,8 @@
 """Worlds that the measurements allow: joint draws of every candidate's figures, seeded.
 
 What was measured once is drawn once: a model's quality is the same on each device, a run's speed the same in each figure that follows from
-it. Documents are drawn for all models of a task together (the Bayesian bootstrap), so that what makes a task hard is shared: those of a
+it. Different figures of one run are drawn each by itself, for a run tells how sure each of them is and not how they vary together.
+Documents are drawn for all models of a task together (the Bayesian bootstrap), so that what makes a task hard is shared: those of a
 cluster together, and those of tasks that ask about the same ones alike. Beside them each model has half a document, or cluster, that it
 has right, and half a one that it has wrong: with twenty of twenty right it is not sure to be always right, nor better than with nineteen.
 A task that stopped early varies as its interval says, and one that was asked in several set-ups with these too: a model in all its tasks
@@ -110,9 +111,6 @@ def _estimates(candidates: Sequence[Candidate], name: str, draws: int, seed: lis
     values = np.array([measured[key].value for key in order])
     errors = np.array([measured[key].stderr for key in order])
     drawn = _drawn(values, errors, np.random.default_rng(seed).standard_normal((draws, len(order))), ratio=name.startswith("quality"))
-    for key, place in order.items():
-        if (given := measured[key].draws) is not None:
-            drawn[:, place] = np.resize(given, draws)
     places = np.array([-1 if one is None else order[_measurement(one, n)] for n, one in enumerate(own)], dtype=np.intp)
     return _placed(np.append(values, np.nan), places), _placed(np.column_stack([drawn, np.full(draws, np.nan)]), places)
 

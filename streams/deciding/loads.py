@@ -13,8 +13,8 @@ import numpy as np
 
 from streams.deciding.candidates import Candidate
 from streams.deciding.capacity import HEADROOM, longest_wait_s, queue_replicas, rate_replicas
-from streams.deciding.constraints import is_named
 from streams.deciding.drawing import Worlds
+from streams.deciding.naming import is_named
 from streams.errors import Invalid
 from streams.money.scenarios import HOURS_PER_MONTH, S_PER_HOUR
 from streams.statistics.spreads import Floats

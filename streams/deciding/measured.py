@@ -10,8 +10,8 @@ from schemas.requests import Chat, ModelRef
 from schemas.requirements import ModelKind, Requirement
 from schemas.runs import ModelCard
 from streams.deciding.candidates import Candidate, Estimate, TaskScores, Trait
-from streams.deciding.constraints import is_named
 from streams.deciding.evidence import ELSEWHERE, Deployed, Evidence, Place, shortened
+from streams.deciding.naming import stands_for
 from streams.deciding.operating import LATENCIES, NS, Point, fitting, operating_point
 from streams.deciding.requiring import NO_NET, is_air_gapped
 from streams.deciding.scoring import Scored, scores_of
@@ -135,9 +135,12 @@ def field_of(requirement: Requirement, evidence: Evidence, priced: Priced) -> Fi
 
 def _allowed(one: Deployed, requirement: Requirement) -> bool:
     """It is of an allowed model, on an allowed engine and hardware; of very many only these are weighed, and the others not refused."""
-    allowed, names = requirement.allowed, (one.weights.uri, one.weights.engine, one.place.name)
-    wanted = (allowed.models, allowed.engines, allowed.hardware)
-    return all(not some or any(is_named(name, each) for each in some) for name, some in zip(names, wanted, strict=True))
+    allowed = requirement.allowed
+    told = {
+        "model": (one.weights.uri, allowed.models), "engine": (one.weights.engine, allowed.engines),
+        "hardware": (one.place.name, allowed.hardware),
+    }  # fmt: skip
+    return all(not some or any(stands_for(each, name, subject) for each in some) for subject, (name, some) in told.items())
 
 
 def _made(one: Deployed, chat: Chat, making: Making) -> tuple[Candidate, Origin]:

@@ -3,14 +3,13 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
-from pydantic import ValidationError
-
-from schemas.requirements import Allowed, Emissions, Latency, Preference, Requirement, Spending, Step, Traffic
+from schemas.requirements import Allowed, Emissions, Latency, ModelKind, Preference, Requirement, Spending, Step, Traffic
 from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
-from streams.deciding.quantities import BYTES, GRAMS, JOULES, SECONDS, TOKENS, amount, money, share, written
+from streams.deciding.quantities import BYTES, GRAMS, JOULES, RATES, SECONDS, SHARES, TOKENS, amount, money, share, written
+from streams.deciding.requiring import AIR_GAPPED
 from streams.errors import Invalid
 from streams.numbers import MOST_LONG, shown
 
@@ -22,7 +21,14 @@ MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
 PER: Final = {"per_month": "month", "per_1m_tokens": "1M tokens", "capital": ""}  # what an amount of the budget is for
+WEIGHTS: Final = {"": Decimal(1), **SHARES}
+# In which units a tolerance may be written, by its figure's own unit; those of money besides in a currency.
+TOLERANCES: Final[Mapping[str, Mapping[str, Decimal]]] = {
+    "ratio": WEIGHTS, "s": SECONDS, "bytes": BYTES, "J/token": JOULES, "g/1M tokens": GRAMS, "requests/s": RATES,
+}  # fmt: skip
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
+PLACES: Final = ("cpu", "one-gpu", "several-gpus", AIR_GAPPED)
+KNOWN: Final[Mapping[str, Sequence[str]]] = {"places": PLACES, "kinds": get_args(ModelKind)}
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
 
@@ -30,12 +36,13 @@ def requirement_of(told: Told) -> Requirement:
     """The requirement that a file's mapping tells. Raises: Invalid, naming the field."""
     _known(told, PARTS, "the requirement")
     rates = {currency: _rate(value, currency) for currency, value in _part(told, "rates").items()}
+    usual = Preference().points if told.get("traffic") is not None else QUALITY_ALONE
     return Requirement(
         tasks=_numbers(told, "tasks"), floors=_floors(told),
         latency=_latency(_part(told, "latency")), traffic=_traffic(_part(told, "traffic")) if told.get("traffic") is not None else None,
         spending=_spending(_part(told, "budget"), rates), emissions=_emissions(_part(told, "energy")),
         allowed=_allowed(_part(told, "allowed")),
-        preference=_preference(_part(told, "prefer"), usual=Preference().points if told.get("traffic") is not None else QUALITY_ALONE),
+        preference=_preference(_part(told, "prefer"), usual=usual, rates=rates),
         threshold_ratio=share(told.get("threshold", 0.8), "threshold"),
     )  # fmt: skip
 
@@ -58,16 +65,26 @@ def _known(told: Told, names: tuple[str, ...], where: str) -> None:
 
 def _rate(value: Any, currency: str) -> Decimal:
     number, unit = written(value, f"rates.{currency}")
+    if currency == "USD":
+        raise Invalid("rates has USD, which rates are in: one is one; leave it out", code="rate")
     if unit not in ("", "USD") or number <= 0:
         raise Invalid(f"rates.{currency} is {shown(value)}; write the USD that one {currency} is worth, as 1.08", code="rate")
     return number
 
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
-    found = {key: float(written(value, f"{name}.{key}")[0]) for key, value in _few(_part(told, name), name).items()}
+    found = {key: _in(WEIGHTS, value, f"{name}.{key}") for key, value in _few(_part(told, name), name).items()}
     if found and not any(found.values()):
         raise Invalid(f"all {name} weigh 0; give the one that matters most 100", code="requirement")
     return found
+
+
+def _in(units: Mapping[str, Decimal], value: Any, name: str) -> float:
+    """An amount in the first of the units, which it has too where none is written. Raises: Invalid for another unit."""
+    number, unit = written(value, name)
+    if unit and unit not in units:
+        raise Invalid(f"{name} has the unit {shown(unit)}; write {number} without one, or in {', '.join(filter(None, units))}", code="unit")
+    return float(number * units[unit] if unit else number)
 
 
 def _floors(told: Told) -> dict[str, float]:
@@ -130,12 +147,18 @@ def _emissions(told: Told) -> Emissions:
 def _allowed(told: Told) -> Allowed:
     _known(told, (*LISTS, "context", "memory", "owned"), "allowed")
     lists = {name: _names(told[name], f"allowed.{name}") for name in LISTS if told.get(name) is not None}
+    lists |= {name: _of(KNOWN[name], names, f"allowed.{name}") for name, names in lists.items() if name in KNOWN}
     context = _count(told["context"], "allowed.context", TOKENS) if "context" in told else None
     memory = _count(told["memory"], "allowed.memory", BYTES) if "memory" in told else None
-    try:
-        return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory, "owned": _owned(_part(told, "owned"))})
-    except ValidationError as error:
-        raise Invalid(f"allowed.kinds is {told.get('kinds')!r}; there are base and fine-tuned", code="requirement") from error
+    return Allowed.model_validate({**lists, "context_tokens": context, "memory_bytes": memory, "owned": _owned(_part(told, "owned"))})
+
+
+def _of(known: Sequence[str], names: Sequence[str], name: str) -> tuple[str, ...]:
+    """The names as they are known, whatever their case. Raises: Invalid for one that there is not."""
+    found = tuple(one.strip().lower() for one in names)
+    if unknown := next((one for one, plain in zip(names, found, strict=True) if plain not in known), None):
+        raise Invalid(f"{name} has {shown(unknown)}; there are {', '.join(known)}", code="requirement")
+    return found
 
 
 def _owned(told: Told) -> dict[str, int]:
@@ -160,21 +183,25 @@ def _names(value: Any, name: str) -> tuple[str, ...]:
     return tuple(several)
 
 
-def _preference(told: Told, *, usual: Mapping[str, float]) -> Preference:
+def _preference(told: Told, *, usual: Mapping[str, float], rates: Mapping[str, Decimal]) -> Preference:
     _known(told, ("points", "order"), "prefer")
     points = _numbers(told, "points")
     steps = told.get("order") or []
     if not isinstance(steps, list | tuple):
         raise Invalid(f"prefer.order is {shown(steps)}; write a list, as [quality, usd_per_month]", code="requirement")
     _few(steps, "prefer.order")
-    order = tuple(Step(figure=one, tolerance=0.0) if isinstance(one, str) else _step(one) for one in steps)
+    order = tuple(Step(figure=one, tolerance=0.0) if isinstance(one, str) else _step(one, rates) for one in steps)
     for name in (*points, *(step.figure for step in order)):
         _known({name: None}, tuple(FIGURES), "prefer")
     return Preference(points=points or dict(usual), order=order)
 
 
-def _step(told: Any) -> Step:
+def _step(told: Any, rates: Mapping[str, Decimal]) -> Step:
     if not isinstance(told, Mapping) or "figure" not in told:
         raise Invalid(f"prefer.order has {shown(told)}; write a figure, or {{figure: quality, tolerance: 0.01}}", code="requirement")
     _known(told, ("figure", "tolerance"), "prefer.order")
-    return Step(figure=str(told["figure"]), tolerance=float(written(told.get("tolerance", 0), "prefer.order.tolerance")[0]))
+    figure = str(told["figure"])
+    _known({figure: None}, tuple(FIGURES), "prefer")
+    unit = FIGURES[figure].unit
+    units = TOLERANCES.get(unit) or {unit: Decimal(1), "USD": Decimal(1), **rates}
+    return Step(figure=figure, tolerance=_in(units, told.get("tolerance", 0), f"prefer.order.tolerance of {figure}"))

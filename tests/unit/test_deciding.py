@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import norm
 
-from streams.deciding import capacity, front, measuring_next, preferring
+from streams.deciding import capacity, conflicts, front, measuring_next, preferring
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.confidence import confidence
 from streams.deciding.conflicts import conflict
@@ -91,8 +91,18 @@ def test_the_conflict_is_the_smallest(kept: Any) -> None:
         assert all(kept[list(less)].all(axis=0).any() for less in combinations(range(count), len(found) - 1))
 
 
-def test_a_conflict_among_many_is_still_one() -> None:
-    """Above fourteen constraints it is one from which nothing can be taken."""
+@pytest.mark.parametrize(("count", "candidates", "size"), [(16, 12, 3), (20, 40, 4), (30, 60, 4)])
+def test_a_conflict_among_many_is_the_smallest_too(count: int, candidates: int, size: int) -> None:
+    """Nobody keeps all of it, and of each smaller set somebody does."""
+    kept = np.random.default_rng(1).random((count, candidates)) < 0.6
+    found = conflict(kept)
+    assert not kept[list(found)].all(axis=0).any()
+    assert len(found) == size and all(kept[list(less)].all(axis=0).any() for less in combinations(range(count), size - 1))
+
+
+def test_a_conflict_that_takes_too_long_is_one_from_which_nothing_can_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search looks at so many and no more."""
+    monkeypatch.setattr(conflicts, "MOST_LOOKS", 3)
     kept = np.random.default_rng(1).random((20, 40)) < 0.6
     found = conflict(kept)
     assert not kept[list(found)].all(axis=0).any()
@@ -160,12 +170,13 @@ def test_what_was_measured_once_is_drawn_once() -> None:
     assert abs(np.corrcoef(drawn[:, 0], drawn[:, 2])[0, 1]) < 0.2
 
 
-def test_resamples_that_are_given_are_kept_in_order() -> None:
-    """Figures of one run then vary together."""
-    own = np.linspace(1, 2, 50)
-    made = candidate("a", goodput_per_s=Estimate(1.5, 0, "r", draws=own), ttft_p95_s=Estimate(1.5, 0, "r", draws=own[::-1]))
-    drawn = worlds([made], draws=50).drawn
-    assert (drawn["goodput_per_s"][:, 0] + drawn["ttft_p95_s"][:, 0]).tolist() == [3.0] * 50
+def test_figures_of_one_run_are_drawn_each_by_itself() -> None:
+    """A run tells how sure each is, and not how they vary together: near two bounds at once the chance to keep both is their product."""
+    made = candidate("a", goodput_per_s=Estimate(5.0, 0.5, "run 1"), ttft_p95_s=Estimate(0.5, 0.1, "run 1"))
+    drawn = worlds([made], draws=4000).drawn
+    assert abs(np.corrcoef(drawn["goodput_per_s"][:, 0], drawn["ttft_p95_s"][:, 0])[0, 1]) < 0.05
+    fast, soon = drawn["goodput_per_s"][:, 0] >= 5.0, drawn["ttft_p95_s"][:, 0] <= 0.5
+    assert (fast & soon).mean() == pytest.approx(fast.mean() * soon.mean(), abs=0.02)
 
 
 def test_documents_are_drawn_for_all_models_together() -> None:

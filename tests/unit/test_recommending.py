@@ -14,6 +14,7 @@ from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
 from streams.deciding.constraints import Constraint, Refusal
 from streams.deciding.measuring_next import Offer
+from streams.deciding.naming import stands_for
 from streams.deciding.offering import contenders, documents, speed_run
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import recommend
@@ -265,9 +266,17 @@ def test_the_pages_example_is_read() -> None:
         ({"tasks": {"gsm8k": 0}}, "all tasks weigh 0"),
         ({"tasks": ["gsm8k"]}, "must be a mapping"),
         ({"allowed": {"licences": []}}, "write names, or leave it out"),
-        ({"allowed": {"kinds": ["tuned"]}}, "there are base and fine-tuned"),
+        ({"allowed": {"kinds": ["tuned"]}}, "allowed.kinds has 'tuned'; there are base, fine-tuned"),
+        ({"allowed": {"places": ["moon"]}}, "allowed.places has 'moon'; there are cpu, one-gpu, several-gpus, air-gapped"),
+        ({"allowed": {"places": ["cpu", "cloud"]}}, "allowed.places has 'cloud'"),
         ({"prefer": {"points": {"price": 1}}}, "prefer has no field 'price'"),
         ({"prefer": {"order": [3]}}, "write a figure"),
+        ({"prefer": {"order": [{"figure": "quality", "tolerance": "10 ms"}]}}, "quality has the unit 'ms'; write 10 without one, or in %"),
+        ({"prefer": {"order": [{"figure": "usd_per_month", "tolerance": "10 GBP"}]}}, "has the unit 'GBP'"),
+        ({"prefer": {"order": [{"figure": "price", "tolerance": 1}]}}, "prefer has no field 'price'"),
+        ({"prefer": {"points": {"quality": "50 USD"}}}, "points.quality has the unit 'USD'"),
+        ({"tasks": {"gsm8k": "50 USD"}}, "tasks.gsm8k has the unit 'USD'; write 50 without one"),
+        ({"rates": {"USD": 0.5}}, "rates has USD"),
     ],
 )
 def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
@@ -275,6 +284,49 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
     with pytest.raises(Invalid) as refused:
         requirement_of(WANTED | change)
     assert says in str(refused.value)
+
+
+def test_a_tolerance_has_its_figures_unit() -> None:
+    """Or another of the same kind, which is turned into it; without one it is the figure's."""
+    told = {
+        "ttft_p95_s": "10 ms", "quality": "1 %", "usd_per_month": "10 EUR", "usd_per_1m_tokens": 0.1, "memory_bytes": "1 GB",
+        "goodput_per_s": "60/min", "e2e_p95_s": 2,
+    }  # fmt: skip
+    order = [{"figure": name, "tolerance": value} for name, value in told.items()]
+    found = requirement_of({"rates": {"EUR": 1.1}, "prefer": {"order": order}}).preference.order
+    assert {one.figure: one.tolerance for one in found} == pytest.approx({
+        "ttft_p95_s": 0.01, "quality": 0.01, "usd_per_month": 11, "usd_per_1m_tokens": 0.1, "memory_bytes": 1e9, "goodput_per_s": 1,
+        "e2e_p95_s": 2,
+    })  # fmt: skip
+
+
+def test_places_and_kinds_are_read_in_any_case() -> None:
+    """As people write them."""
+    found = requirement_of({"allowed": {"places": ["Air-Gapped", "CPU"], "kinds": "Base"}}).allowed
+    assert found.places == ("air-gapped", "cpu") and found.kinds == ("base",)
+
+
+@pytest.mark.parametrize(
+    ("subject", "wanted", "own", "other"),
+    [
+        ("licence", "cc-by", {"cc-by", "CC-BY"}, {"cc-by-nc-4.0", "cc-by-4.0"}),
+        ("licence", "Apache 2.0", {"apache-2.0"}, {"mit"}),
+        ("kind", "base", {"base"}, {"fine-tuned"}),
+        ("engine", "vllm", {"vllm"}, {"vllm-cpu"}),
+        ("hardware", "L40S", {"NVIDIA L40S", "2 × NVIDIA L40S"}, {"NVIDIA L40"}),
+        ("model", "Llama-3.1-8B", {"meta-llama/Llama-3.1-8B"}, {"meta-llama/Llama-3.1-80B"}),
+        ("region", "eu", {"eu", "eu-west-1", "europe-west4", "europe-west4-a", "westeurope", "germanywestcentral", "swedencentral"},
+         {"us-east-1", "eu-west-2", "eu-central-2", "europe-west2", "europe-west6-b", "uksouth", "switzerlandnorth", "neu"}),
+        ("region", "europe", {"eu-west-2", "europe-west6", "westeurope", "uksouth"}, {"eastus", "asia-east1"}),
+        ("region", "us", {"us-east-1", "us-central1", "eastus", "westus2", "northcentralus"}, {"eu-west-1", "westeurope", "australiaeast"}),
+        ("region", "eu-west", {"eu-west-1"}, {"eu-north-1"}),
+        ("region", "home", {"home", "home-2"}, {"any"}),
+        ("languages", "DE", {"de"}, {"en"}),
+    ],
+)  # fmt: skip
+def test_what_a_name_stands_for(subject: str, wanted: str, own: set[str], other: set[str]) -> None:
+    """A licence is one of just that name; hardware has it as a word; a region lies in an area, whatever its cloud calls it."""
+    assert {name for name in own | other if stands_for(wanted, name, subject)} == own
 
 
 def test_without_traffic_there_is_no_bill_to_prefer_by() -> None:
