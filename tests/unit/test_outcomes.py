@@ -1,6 +1,8 @@
 """Did it help: shares of decisions with intervals, by hand; and costs as people state them."""
 
 import asyncio
+import csv
+import io
 from typing import Any, cast
 
 import pytest
@@ -84,6 +86,15 @@ def test_an_export_has_every_figure_and_no_formula_of_a_spreadsheet() -> None:
     assert "'=HYPERLINK(2026)" in as_csv(found) and ",=HYPERLINK" not in as_csv(found)
 
 
+@pytest.mark.parametrize("name", ["figure", "unit", "formula", "source"])
+def test_a_number_in_front_makes_no_text_harmless(name: str) -> None:
+    """-2+3 and a command behind it are a formula; a value below zero alone stays the number that it is."""
+    hostile = "-2+3+cmd|' /C calc'!A0"
+    one = {"figure": "saved", "value": -1.5, "unit": "USD", "formula": "a", "source": "b", "opened": []} | {name: hostile}
+    (row,) = list(csv.DictReader(io.StringIO(as_csv({"figures": [one], "undefined": {}}))))
+    assert (row[name], row["value"]) == (f"'{hostile}", "-1.5")
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -158,6 +169,9 @@ def test_forms_tell_what_their_fields_say() -> None:
         "latency": {"ttft_p95": "800 ms"}, "allowed": {"hardware": ["L40S", "H100"]}, "tasks": {"gsm8k": "2", "mmlu": "1"},
         "prefer": {"points": {"quality": "10"}},
     }  # fmt: skip
+    for field in ("floors", "rates", "curve"):
+        with pytest.raises(Invalid, match=f"{field} has gsm8k without a value"):
+            told_by({field: "a: 1, gsm8k"})
     with pytest.raises(Invalid, match="tasks has gsm8k twice"):
         told_by({"tasks": "gsm8k, gsm8k: 2"})
     told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"})
