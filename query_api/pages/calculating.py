@@ -21,18 +21,23 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "Owning": (
         ("purchase", "Purchase"), ("installation", "Installation"), ("years", "Kept for"), ("residual", "Worth at the end"),
         ("discount", "Discount"), ("running", "Running costs an hour"), ("maintenance", "Maintenance"), ("staff", "Staff"),
-        ("colocation", "Colocation"), ("hours", "Switched on"),
+        ("colocation", "Colocation"), ("network", "Network"), ("storage", "Storage"), ("licences", "Licences"), ("hours", "Switched on"),
     ),
     "Power": (
         ("power", "Power at full load"), ("idle_power", "Power idle"), ("utilisation", "Utilisation"), ("pue", "PUE"), ("kwh", "A kWh"),
     ),
     "Renting, and hosted APIs": (
-        ("rent", "Rent"), ("upfront", "Paid up front"), ("term", "Term"), ("input_price", "Tokens read"),
+        ("rent", "Rent, on demand"), ("spot_rent", "Rent, spot"), ("redone", "Work done again"), ("reserved_rent", "Rent, reserved"),
+        ("upfront", "Paid up front"), ("term", "Term"), ("input_price", "Tokens read"),
         ("output_price", "Tokens written"), ("output_share", "Share that is written"),
     ),
     "Load": (
         ("tokens_per_s", "Speed at full load"), ("goodput", "Goodput of a replica"),
-        ("tokens_per_request", "A request has"), ("headroom", "Headroom"),
+        ("tokens_per_request", "A request has"), ("headroom", "Headroom"), ("tokens_per_answer", "An answer has"),
+        ("right", "Answers that are right"),
+    ),
+    "Carbon": (
+        ("energy", "Energy"), ("grid", "The grid"), ("embodied", "Making the hardware"), ("units", "Divided by"),
     ),
 }  # fmt: skip
 SUMMARY: Final = ("per_hour", "per_month", "per_1m_tokens", "per_1m_tokens_at_full_load", "break_even_hours", "break_even_utilisation",

@@ -150,10 +150,7 @@ class Deciding:
         """Which prices of those who may be chosen are old by now, in words."""
         async with self._measurements.alone:
             await self._measurements.refresh()
-            priced = Priced(self._measurements.prices, made.as_of_us, made.prices)
-            runs = {run_id for choice in made.choices for run_id in choice.measured_by}
-            places = [one for one in self._measurements.evidence.deployed if any(run.run_id in runs for run in one.runs)]
-            return stale_prices(prices_of(places, priced), now_us=now_us())
+            return await asyncio.to_thread(old_prices, made, self._measurements, now_us())
 
     async def _answer(self, asking: Asking, measured: Measurements) -> RecommendationMade:
         await measured.refresh()
@@ -189,6 +186,13 @@ class Deciding:
             return self._made[recommendation_id]
         rows = await self._reading.rows("recommendation", recommendation_id=recommendation_id)
         return event_of(RecommendationMade, rows[0]) if rows else None
+
+
+def old_prices(made: RecommendationMade, measured: Measurements, at_us: int) -> tuple[str, ...]:
+    """Which prices, of those by which it was made, that its choices rest on are old, in words."""
+    runs = {run_id for choice in made.choices for run_id in choice.measured_by}
+    places = [one for one in measured.evidence.deployed if any(run.run_id in runs for run in one.runs)]
+    return stale_prices(prices_of(places, Priced(measured.prices, made.as_of_us, made.prices)), now_us=at_us)
 
 
 def chosen(asking: Asking, evidence: Evidence, priced: Priced) -> tuple[Field, Recommendation]:

@@ -96,8 +96,8 @@ def _each(wanted: str, told: str, name: str) -> Fraction:
 def rate(told: Any, currency: str) -> Decimal:
     """The USD that one of another currency is worth. Raises: Invalid."""
     number, unit = written(told, f"rates.{currency}")
-    if currency == DOLLAR and number != 1:
-        raise Invalid("rates.USD is told, and amounts are in USD; state the rates of other currencies", code="rate")
+    if currency == DOLLAR:
+        raise Invalid("rates has USD, which rates are in: one is one; leave it out", code="rate")
     if unit not in ("", DOLLAR) or number <= 0:
         raise Invalid(f"rates.{currency} is {shown(told)}; write the USD that one {currency} is worth, as 1.08", code="rate")
     return number

@@ -20,7 +20,6 @@ LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
 MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
-PER: Final = {"per_month": "month", "per_1m_tokens": "1M tokens", "capital": ""}  # what an amount of the budget is for
 WEIGHTS: Final = {"": Decimal(1), **SHARES}
 # In which units a tolerance may be written, by its figure's own unit; those of money besides in a currency.
 TOLERANCES: Final[Mapping[str, Mapping[str, Decimal]]] = {
@@ -131,7 +130,8 @@ def _count(value: Any, name: str, units: Mapping[str, Decimal]) -> int:
 def _spending(told: Told, rates: Mapping[str, Decimal]) -> Spending:
     names = {"per_month": "per_month_usd_nano", "per_1m_tokens": "per_1m_tokens_usd_nano", "capital": "capital_usd_nano"}
     _known(told, tuple(names), "budget")
-    return Spending(**{names[name]: money(value, f"budget.{name}", rates, per=PER[name]) for name, value in told.items()})
+    per = {"per_month": "month", "per_1m_tokens": "1M tokens", "capital": ""}
+    return Spending(**{names[name]: money(value, f"budget.{name}", rates, per=per[name]) for name, value in told.items()})
 
 
 def _emissions(told: Told) -> Emissions:

@@ -4,7 +4,7 @@ from streams.money.derivations import Derivation, Given
 from streams.money.hosting import blended
 from streams.money.owning import capital, owned_hour, running_hour
 from streams.money.prices import Undefined
-from streams.money.scenarios import DAYS_PER_YEAR, MILLION, Scenario
+from streams.money.scenarios import DAYS_PER_YEAR, MILLION, MONTHS_PER_YEAR, S_PER_HOUR, Scenario
 
 
 def hours_to_break_even(scenario: Scenario) -> Derivation:
@@ -37,18 +37,25 @@ def daily_hours_to_break_even(scenario: Scenario) -> Derivation:
     return Derivation("break-even use", share.value * hours.value / DAYS_PER_YEAR, "hours/day", formula, (share, hours))
 
 
-def months_against_hosted(scenario: Scenario, *, hours_per_month: Given) -> Derivation:
-    """After how many months a machine that serves so many hours each has saved its price on a hosted API's bill. Raises: Undefined.
+def hours_a_month(scenario: Scenario) -> Derivation:
+    """The hours that a machine is on each month: a twelfth of the year's."""
+    hours = scenario.at("hours")
+    return Derivation("hours a month", hours.value / MONTHS_PER_YEAR, "hours/month", f"hours / {MONTHS_PER_YEAR}", (hours,))
+
+
+def months_against_hosted(scenario: Scenario, *, hours_per_month: Given | Derivation) -> Derivation:
+    """After how many months a machine that is on so many hours each has saved its price on a hosted API's bill. Raises: Undefined.
 
     Source: Pan and Wang, arXiv 2509.18101 (2025), section III.
     """
-    bought, running, price, speed = capital(scenario), running_hour(scenario), blended(scenario), scenario.at("tokens_per_s")
-    hour = price.value * speed.value * 3600 / MILLION - running.value
+    bought, running, price = capital(scenario), running_hour(scenario), blended(scenario)
+    speed, used = scenario.at("tokens_per_s"), scenario.at("utilisation")
+    hour = price.value * speed.value * used.value * S_PER_HOUR / MILLION - running.value
     if hour <= 0:
         raise Undefined("owning never pays for itself: the hosted API costs less than running the machine")
-    formula = "capital / (hours a month · (tokens a second · 3600 / 10⁶ · hosted price - running an hour))"
+    formula = "capital / (hours a month · (tokens a second · utilisation · 3600 / 10⁶ · hosted price - running an hour))"
     months = bought.value / (hour * hours_per_month.value)
-    return Derivation("break-even", months, "months", formula, (bought, hours_per_month, speed, price, running))
+    return Derivation("break-even", months, "months", formula, (bought, hours_per_month, speed, used, price, running))
 
 
 def tokens_against_hosted(month: Derivation | Given, scenario: Scenario) -> Derivation:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from streams.money import breaking_even, hosting, owning, renting, serving, switching
+from streams.money import breaking_even, carbon, hosting, owning, renting, serving, switching
 from streams.money.curves import Curve
 from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
@@ -33,6 +33,11 @@ def owned_against_hosted(scenario: Scenario) -> Derivation:
     return breaking_even.tokens_against_hosted(owning.owned_month(scenario), scenario)
 
 
+def months_against_hosted(scenario: Scenario) -> Derivation:
+    """After how many months an owned machine has saved its price on a hosted API's bill."""
+    return breaking_even.months_against_hosted(scenario, hours_per_month=breaking_even.hours_a_month(scenario))
+
+
 def owned_right_answer(scenario: Scenario) -> Derivation:
     """What a right answer of an owned machine costs, at full load, in nUSD."""
     return serving.per_correct_answer(owned_million(scenario), scenario)
@@ -41,24 +46,34 @@ def owned_right_answer(scenario: Scenario) -> Derivation:
 FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({
     "per_hour": owning.owned_hour, "per_month": owning.owned_month, "total": owning.present_value,
     "per_1m_tokens_at_full_load": owned_million,
-    "rent_per_year_on_demand": renting.on_demand_year, "rent_per_year_reserved": renting.reserved_year,
+    "rent_per_year_on_demand": renting.on_demand_year, "rent_per_year_spot": renting.spot_year,
+    "rent_per_year_reserved": renting.reserved_year, "reserved_per_hour_used": renting.reserved_hour_used,
     "break_even_hours": breaking_even.hours_to_break_even, "break_even_utilisation": breaking_even.utilisation_to_break_even,
     "break_even_hours_per_day": breaking_even.daily_hours_to_break_even, "hosted_per_1m_tokens": hosting.blended,
-    "break_even_tokens_per_month": owned_against_hosted, "per_correct_answer": owned_right_answer, "saved_per_year": switching.saved_year,
+    "break_even_months_against_hosted": months_against_hosted, "break_even_tokens_per_month": owned_against_hosted,
+    "per_correct_answer": owned_right_answer, "saved_per_year": switching.saved_year,
     "net_present_value": switching.net_present_value, "payback_years": switching.payback,
     "discounted_payback_years": switching.discounted_payback, "return_on_investment": switching.return_on_investment,
+    "operational_co2e": carbon.operational, "co2e_per_unit": carbon.intensity,
 })  # fmt: skip
 
 
 def formulas_of(curve: Curve | None) -> dict[str, Formula]:
-    """Every formula; under a day's curve also what a million tokens then cost, owned, and a right answer costs what those tokens do."""
+    """Every formula; under a day's curve also what a million tokens then cost, owned, rented for the peak all day, and rented by the hour.
+
+    A right answer of an owned machine then costs what its tokens do.
+    """
     if curve is None:
         return dict(FORMULAS)
 
     def loaded(scenario: Scenario) -> Derivation:
         return serving.under_load(owning.owned_day(scenario), curve, scenario)
 
-    return {**FORMULAS, "per_1m_tokens": loaded, "per_correct_answer": lambda one: serving.per_correct_answer(loaded(one), one)}
+    return {
+        **FORMULAS, "per_1m_tokens": loaded, "per_correct_answer": lambda one: serving.per_correct_answer(loaded(one), one),
+        "rent_per_1m_tokens": lambda one: serving.under_load(renting.on_demand_day(one), curve, one),
+        "rent_per_1m_tokens_by_the_hour": lambda one: serving.scaled_with_load(one.at("rent"), curve, one),
+    }  # fmt: skip
 
 
 def reckoned(scenario: Scenario, curve: Curve | None = None) -> Reckoned:

@@ -70,7 +70,8 @@ KNOWN: Final[Mapping[str, Known]] = MappingProxyType({
     "power": _number("W", 0), "idle_power": _number("W", 0), "utilisation": _number("1", 1, most=1), "pue": _number("1", 1, least=1),
     "kwh": _usd("/kWh"),
     # renting
-    "rent": _usd("/hour", None), "redone": _number("1", 0), "upfront": _usd(), "term": _years(1),
+    "rent": _usd("/hour", None), "spot_rent": _usd("/hour", None), "redone": _number("1", 0), "reserved_rent": _usd("/hour", None),
+    "upfront": _usd(), "term": _years(1),
     # a hosted API
     "input_price": _usd("/1M tokens", None), "output_price": _usd("/1M tokens", None), "output_share": _number("1", "0.5", most=1),
     # speed and quality

@@ -118,7 +118,7 @@ def test_a_number_in_front_makes_no_text_harmless(name: str) -> None:
         ({"spread": "0.2 EUR"}, "spread is '0.2 EUR'; it is a share"),
         ({"rates": {"EUR": 0}}, "rates.EUR is 0; write the USD"),
         ({"rates": {"EUR": "1.08 GBP"}}, "rates.EUR is '1.08 GBP'; write the USD"),
-        ({"rates": {"USD": 0.5}}, "amounts are in USD"),
+        ({"rates": {"USD": 0.5}}, "rates has USD, which rates are in"),
     ],
 )
 def test_a_wrong_calculation_says_what_is_wrong(changed: dict[str, Any], says: str) -> None:

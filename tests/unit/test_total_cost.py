@@ -80,10 +80,42 @@ def test_owning_that_never_pays_is_said_to_be_so() -> None:
 
 def test_spot_and_reserved_by_hand() -> None:
     """Spot pays for what is done again; a reservation pays for the night too, so a used hour at half use costs twice."""
-    rented = machine(rent=10, redone=0.1, utilisation=0.5)
+    rented = machine(rent=20, spot_rent=10, reserved_rent=10, redone=0.1, utilisation=0.5)
     assert renting.spot_year(rented).usd == pytest.approx(10 * 8760 * 0.5 * 1.1)
-    assert renting.reserved_year(machine(rent=10, upfront=3000, term=3)).usd == 10 * 8760 + 1000
+    assert renting.on_demand_year(rented).usd == 20 * 8760 * 0.5
+    assert renting.reserved_year(machine(reserved_rent=10, upfront=3000, term=3)).usd == 10 * 8760 + 1000
     assert renting.reserved_hour_used(rented).usd == 20
+    with pytest.raises(Undefined, match="no hour is used"):
+        renting.reserved_hour_used(rented.but("idle", utilisation=0))
+
+
+def test_every_input_makes_a_difference_to_a_figure() -> None:
+    """One that no figure hangs on would be stated in vain."""
+    plain = {name: Fraction(1 if known.most == 1 else 4, 2) for name, known in KNOWN.items()}
+    stated = Scenario.of("quotes of 2026", **plain)
+    scenario = stated.but("2026", power=100, purchase=10**6, rent=2000, output_price=3, tokens_per_s=5000, hours=4000)
+    curve = Curve((Fraction(1), Fraction(9)))
+    before = reckoned(scenario, curve)
+    assert not before.undefined
+    for name in KNOWN:
+        after = reckoned(scenario.but("2026", **{name: scenario.written(name) * (Fraction(1, 2) if name != "pue" else 2)}), curve)
+        same = {figure: one.value for figure, one in after.figures.items()} == {f: one.value for f, one in before.figures.items()}
+        assert not same, name
+
+
+def test_a_load_rented_by_the_hour_costs_the_replicas_of_each_stretch() -> None:
+    """Half the day 1 request a second, half 5; two a replica: 3 replicas all day, or 1 and 3, at 10 USD an hour."""
+    scenario = Scenario.of("test", rent=10, goodput=2, tokens_per_request=1000)
+    found = reckoned(scenario, Curve((Fraction(1), Fraction(5)))).figures
+    tokens = 3 * 86_400 * 1000 / 1e6
+    assert found["rent_per_1m_tokens"].usd == pytest.approx(3 * 24 * 10 / tokens)
+    assert found["rent_per_1m_tokens_by_the_hour"].usd == pytest.approx(2 * 24 * 10 / tokens)
+
+
+def test_months_against_a_hosted_bill_by_hand() -> None:
+    """Half used, 1,000 tokens a second for 730 hours a month are 1.314 · 10⁹ tokens, 1,314 USD at 1 USD a million; running takes 365."""
+    scenario = Scenario.of("test", purchase=9490, running=0.5, tokens_per_s=1000, utilisation=0.5, input_price=1, output_price=1)
+    assert float(reckoned(scenario).figures["break_even_months_against_hosted"].value) == pytest.approx(9490 / (1314 - 365))
 
 
 @given(rates)
@@ -171,7 +203,10 @@ def test_what_buying_saves_opens_down_to_the_rent_that_it_takes_the_place_of(fig
 
 def test_a_scenario_is_reckoned_whole() -> None:
     """Its parts add up to the year; what cannot be reckoned says why; under a day's load tokens cost more than at full load."""
-    scenario = machine(tokens_per_s=2400, utilisation=1, input_price=0.5, output_price=2, tokens_per_answer=300, right=0.6)
+    scenario = machine(
+        tokens_per_s=2400, utilisation=1, input_price=0.5, output_price=2, tokens_per_answer=300, right=0.6, spot_rent=9,
+        reserved_rent=25, energy=3, grid=400, units=1000,
+    )  # fmt: skip
     told = reckoned(scenario, Curve((Fraction(1), Fraction(5))))
     assert sum(one.value for one in told.components) == owning.owned_year(scenario).value
     assert told.figures["per_month"].value == told.figures["per_hour"].value * 730
