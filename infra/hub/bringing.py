@@ -25,7 +25,7 @@ from infra.trust import trusted
 from schemas.jobs import Origin
 from schemas.requests import ModelRef
 from streams import licences
-from streams.errors import Unavailable
+from streams.errors import Invalid, Unavailable
 from streams.hub_names import Named, named
 
 WAIT_S: Final = 0.1
@@ -34,7 +34,8 @@ MARGIN_BYTES: Final = 64 * 2**20  # what is left free on the disk
 
 def bring(model: ModelRef, *, settings: Settings, credential: str | None = None, told: Told = lambda here, whole: None,
           anew: bool = False, taken: Sequence[str] = ()) -> Brought:  # fmt: skip
-    """The model, and of an adapter its base too. One that lies here by its own path, or that no hub can have, is given back as it is.
+    """The model, and of an adapter its base too. One that lies here by its own path, or that no hub can have, is given back as it is; by
+    a path into the cache it is the hub's.
 
     `anew`: the hub is asked which commit the revision means today. `told` may raise, which ends the fetching. `taken`: licences under
     one of which the hub must say that the model is, before it is fetched; a hub that says nothing leaves it to who reads the model's card.
@@ -74,8 +75,8 @@ class _Bringing:
 
     def one(self, model: ModelRef, *, taken: Sequence[str] = ()) -> Brought:
         """The model alone."""
-        name = named(model)
-        if name is None or is_there(model.uri):
+        model, name = _as_there(model, self.cache)
+        if name is None:
             return Brought(model)
         asker = Asker(self.credential, key_of(self.credential, index.endpoint()))
         known = name.commit if self.anew else self.cache.commit_of(name)
@@ -147,6 +148,19 @@ class _Bringing:
             return size - before, given
         finally:
             lease.close()
+
+
+def _as_there(model: ModelRef, cache: Cache) -> tuple[ModelRef, Named | None]:
+    """A model as its hub names it, by that name or by its path in the cache, so that it is had by who may have it; None: no hub has it.
+
+    Raises: Invalid.
+    """
+    at = cache.named_at(model.uri)
+    if at is None:
+        return model, None if is_there(model.uri) else named(model)
+    if model.revision not in (None, at.revision):
+        raise Invalid(f"{model.uri} is {at.uri} at {at.revision}, and not at {model.revision}: leave one out", code="model-revision")
+    return model.model_copy(update={"uri": at.uri, "revision": at.revision}), at
 
 
 def _manifest(listing: Listing, files: Sequence[File], asker: Asker) -> Manifest:

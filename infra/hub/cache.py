@@ -18,7 +18,7 @@ from urllib.parse import quote
 from infra.machine import locked
 from infra.settings import Settings
 from streams.errors import Invalid, Unavailable
-from streams.hub_names import Named
+from streams.hub_names import COMMIT, GGUF, Named
 
 GB: Final = 10**9
 NEWEST: Final = "@newest"  # no revision is written so
@@ -115,6 +115,23 @@ class Cache:
     def place(self, named: Named, commit: str) -> Place:
         """Where the model is, or will be."""
         return Place(self._root / named.repository / (f"{commit}.{named.file}" if named.file else commit))
+
+    def named_at(self, path: str | Path) -> Named | None:
+        """The hub's model, at its commit, whose folder, or own GGUF file, a path leads to; None where it leads out of the cache.
+
+        Raises: Invalid where it leads to anything else in it: what lies there is for whom its hub lets have it.
+        """
+        try:
+            found, root = Path(path).expanduser().resolve(), self._root.resolve()
+        except (OSError, ValueError, RuntimeError):  # no path, or one that goes round
+            return None
+        if not found.is_relative_to(root):
+            return None
+        parts = found.relative_to(root).parts
+        commit, _, file = parts[2].partition(".") if len(parts) in (3, 4) else ("", "", "")
+        if not COMMIT(commit) or (file and not file.endswith(GGUF)) or parts[3:] not in ((), (file,)):
+            raise Invalid(f"{path} lies among what was fetched from a hub: name the model as there, ORG/NAME@COMMIT", code="model-cache")
+        return Named("/".join(parts[:2]), commit, file or None)
 
     def commit_of(self, named: Named) -> str | None:
         """The commit that its revision meant when it was last asked for; None where it never was."""

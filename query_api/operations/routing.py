@@ -6,10 +6,10 @@ do. The docstring is what people read of it.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, get_args, get_type_hints
+from typing import Any, Final, Generic, TypeVar, get_args, get_type_hints
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,10 +18,13 @@ from starlette.routing import Route
 from query_api.access.callers import caller_of, check_may
 from query_api.access.headers import BY_CALLER, PRIVATELY
 from query_api.operations.parsing import body_of, query_of
+from query_api.operations.problems import Forbidden
 from query_api.operations.shapes import Nothing, Shape
 from query_api.state import State, state_of
+from streams.numbers import shown
 from streams.trust.access import Role
 
+SIGNED: Final = ("by", "submitter")  # fields that say in whose name something is done
 Q = TypeVar("Q", bound=Shape)
 B = TypeVar("B", bound=Shape)
 
@@ -114,10 +117,29 @@ def _endpoint(operation: Operation) -> Endpoint:
 
 
 def _signed(body: B, request: Request) -> B:
-    """The body, in the name of the key's member: nobody acts in another's."""
+    """The body, in the name of the key's member: nobody acts in another's. Raises: Forbidden where a part of it is in another's."""
     member = caller_of(request).member
-    named: dict[str, str] = {name: member for name in ("by", "submitter") if member and name in type(body).model_fields}
-    return body.model_copy(update=named)
+    if not member:
+        return body
+    for path, name in _names_in(body):
+        if name not in ("", member):
+            raise Forbidden(f"{path} is {shown(name)}, and this key is {member}'s: nobody acts in another's name; leave it out")
+    return body.model_copy(update={name: member for name in SIGNED if name in type(body).model_fields})
+
+
+def _names_in(told: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """In whose name each part of a body is, with its place; the body's own aside, which is its member's whatever it says."""
+    match told:
+        case Shape():
+            for field_name in type(told).model_fields:
+                value, at = getattr(told, field_name), f"{path}.{field_name}" if path else field_name
+                if field_name in SIGNED and isinstance(value, str):
+                    yield from [(at, value)] if depth else ()
+                else:
+                    yield from _names_in(value, at, depth + 1)
+        case tuple() | list():
+            for number, one in enumerate(told):
+                yield from _names_in(one, f"{path}.{number}", depth + 1)
 
 
 def _answer(operation: Operation, request: Request, told: Shape) -> Response:

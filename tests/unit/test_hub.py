@@ -15,6 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from gpu_agent.engines.served.tokens import Tokens
 from infra import fetching, model_cards, preparing
 from infra.hub import index
 from infra.hub.bringing import bring
@@ -201,6 +202,29 @@ def test_a_restricted_model_is_for_its_credential_alone(gated: Hub, name: str) -
             got(name, credential=credential)
     assert not [one for one in Path(os.environ["ASSAY_HOME"]).rglob("*") if one.is_file() and one.parent.name != "credentials"
                 and KEY.encode() in one.read_bytes()]  # fmt: skip
+
+
+def test_a_path_into_the_cache_is_the_hubs_model(gated: Hub, tmp_path: Path) -> None:
+    """For its credential alone, however it is written; elsewhere a path is a folder's."""
+    had = got("org/gated", credential="mine")
+    folder, revision = had.folder, had.model.revision
+    assert folder is not None and revision is not None
+    (tmp_path / "link").symlink_to(folder)
+    ways = (folder, folder.parent / "x" / ".." / folder.name, tmp_path / "link")
+    for way in map(str, ways):
+        again = got(way, credential="mine")
+        assert (again.model.uri, again.model.revision, again.folder) == ("org/gated", revision, folder)
+        for credential in (None, "others"):
+            with pytest.raises(AssayError, match="org/gated"):
+                got(way, credential=credential)
+    with pytest.raises(AssayError, match=r"is org/gated at .*, and not at main"):
+        got(str(folder), revision="main", credential="mine")
+    for other in (folder.parent, folder / "config.json", folder.with_name(f"{folder.name}.manifest.json"), folder.parents[2]):
+        with pytest.raises(Invalid, match=r"lies among what was fetched from a hub: name the model as there, ORG/NAME@COMMIT"):
+            got(str(other), credential="mine")
+    with pytest.raises(Invalid, match="lies among what was fetched from a hub; give a folder of your own"):
+        Tokens(str(folder))
+    assert got(str(tmp_path)).folder is None and got(str(tmp_path)).origin is None
 
 
 def test_licences_are_known_before_anything_is_fetched(hub: Hub) -> None:

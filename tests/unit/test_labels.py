@@ -10,10 +10,15 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from infra.harness.catalogue import DERIVED, DERIVED_TASKS
 from infra.harness.derived.pairwise import preference
+from query_api.access.callers import PLACE, Caller
+from query_api.operations.problems import Forbidden
+from query_api.operations.routing import _signed
 from query_api.producing.labelling import check_places, labels_of
+from query_api.routes.labels import LabelsTold
 from schemas.event import Text
 from schemas.labels import AnswerLabelled
 from streams.errors import Invalid
@@ -33,6 +38,21 @@ def labelled(*rows: dict[str, Any], by: str = "ada", scale: Any = RATING) -> lis
     return labels_of(
         whole, run_id=R, against_run=OTHER if scale.compares else None, scale=scale, by=by, header={"organisation_id": "local"}
     )
+
+
+def test_nobody_labels_in_another_s_name() -> None:
+    """By a key: the body is its member's, and a part of it in another's name is refused; where no key is wanted names are as they are."""
+    told: dict[str, Any] = {"task": "t", "ordinal": 0, "label": "1"}
+
+    def signed(*by: str, member: str) -> LabelsTold:
+        request = Request({"type": "http", PLACE: Caller("submitter", member, "acme"), "headers": [], "method": "POST", "path": "/"})
+        rows = [told | {"by": one} for one in by]
+        return _signed(LabelsTold.model_validate({"judgement": "assay_judge_writing", "by": "x", "labels": rows}), request)
+
+    assert signed("", "mallory", member="mallory").by == "mallory"
+    with pytest.raises(Forbidden, match=r"labels\.1\.by is 'ada', and this key is mallory's"):
+        signed("mallory", "ada", member="mallory")
+    assert [one.by for one in signed("ada", "bob", member="").labels] == ["ada", "bob"]
 
 
 def test_every_scale_is_a_derived_tasks_metric() -> None:

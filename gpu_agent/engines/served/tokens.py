@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpu_agent.engines.failures import words_of
+from infra.hub.cache import Cache
 from infra.places import is_there
+from infra.settings import Settings
 from streams.errors import Invalid
 
 
@@ -17,6 +19,10 @@ class Tokens:
 
         if not is_there(folder):
             raise Invalid(f"option tokenizer={folder}: there is no such folder here", code="no-tokenizer")
+        if Cache(Settings()).named_at(folder) is not None:
+            raise Invalid(
+                f"option tokenizer={folder} lies among what was fetched from a hub; give a folder of your own", code="no-tokenizer"
+            )
         try:
             self._own: Any = transformers.AutoTokenizer.from_pretrained(folder)
         except (OSError, ValueError, KeyError) as error:
