@@ -1,10 +1,14 @@
 """A model behind an address, as a request asks for it: where its server is, and what of a request no server is told."""
 
+import re
+from typing import Final
 from urllib.parse import urlsplit
 
 from schemas.requests import Chat, EngineChoice
 from streams.engines import is_elsewhere
 from streams.errors import Invalid
+
+WRITTEN: Final = re.compile("[!-~]+")  # what an address may have: a blank, or a letter of another alphabet, breaks a request's first line
 
 
 def base_of(url: str) -> str:
@@ -14,11 +18,11 @@ def base_of(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and WRITTEN.fullmatch(url) is not None
     except ValueError:
         whole = False
     if not whole:
-        raise Invalid(f"url {url!r}: give http://HOST:PORT or https://HOST:PORT", code="url")
+        raise Invalid(f"url {url!r}: give http://HOST:PORT or https://HOST:PORT, in ASCII and without blanks", code="url")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise Invalid(
             "the url holds a user, a password or a query, which would be in the record for ever: give http://HOST:PORT or "

@@ -6,6 +6,7 @@ Source: OpenAI API reference, Completions, Chat and Responses; `ignore_eos` as v
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -39,6 +40,11 @@ class Interface:
 
 ENDLESS: Final = {"ignore_eos": True}
 USAGE: Final = {"stream_options": {"include_usage": True}}
+# What a chat's models that reason take in place of the usual, and, where they refuse it, of nothing. Source: OpenAI API reference, Chat,
+# `max_tokens` ("not compatible with o-series models").
+MOST: Final = "max_tokens"
+MOST_OF_REASONING: Final = "max_completion_tokens"
+TEMPERATURE: Final = "temperature"
 INTERFACES: Final[Mapping[Api, Interface]] = MappingProxyType({
     "completions": Interface("/v1/completions", "prompt", "max_tokens", 1, ENDLESS, USAGE),
     "chat": Interface("/v1/chat/completions", "messages", "max_tokens", 1, ENDLESS, USAGE),
@@ -67,6 +73,13 @@ class Place:
         extras = {**asked.extras, **(asked.streamed if self.stream else {})}
         return {name: value for name, value in extras.items() if name not in self.more}
 
+    def next_given_up(self, refusal: str, given_up: frozenset[str]) -> str | None:
+        """What a server does not take that refuses so: what its words name first, else the next extra; None where nothing is left."""
+        asked = [*self.extras, *([MOST] if self.api == "chat" else []), *([] if TEMPERATURE in self.more else [TEMPERATURE])]
+        left = [name for name in asked if name not in given_up]
+        found = {name: found.start() for name in left if (found := re.search(rf"\b{name}\b", refusal))}
+        return min(found, key=found.__getitem__) if found else next((name for name in left if name in self.extras), None)
+
 
 def place_of(workload: Workload) -> Place:
     """Where the workload's requests go. Raises: Invalid."""
@@ -92,13 +105,15 @@ def request_of(
     before: Sequence[Message] = (),
     by: Wording = PLAIN,
 ) -> bytes:
-    """The whole request. `given_up`: extras that this server does not take; `key`: shown to the server; `before`: of a chat, what was said;
+    """The whole request. `given_up`: what this server does not take; `key`: shown to the server; `before`: of a chat, what was said;
     `by`: what the prompt is worded by.
 
     A later turn of a chat has no mark of its own: its chat's first message has one.
     """
     prompt, form = prompt_of(planned, mark="" if before else mark, by=by), INTERFACES[place.api]
-    asked: dict[str, Any] = {"model": model, "stream": place.stream, "temperature": 0.0, form.most: planned.output_tokens}
+    most = MOST_OF_REASONING if form.most in given_up else form.most
+    asked: dict[str, Any] = {"model": model, "stream": place.stream, most: planned.output_tokens}
+    asked |= {} if TEMPERATURE in given_up else {TEMPERATURE: 0.0}
     asked[form.prompt] = prompt if place.api == "completions" else [*before, said("user", prompt)]
     asked |= {name: value for name, value in place.extras.items() if name not in given_up}
     body = json.dumps(asked | dict(place.more)).encode()

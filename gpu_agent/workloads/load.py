@@ -22,10 +22,10 @@ from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 from gpu_agent.workloads.answers import Tokens, went_on_ns
-from gpu_agent.workloads.asking import INTERFACES, Message, Place, place_of, request_of, said
+from gpu_agent.workloads.asking import INTERFACES, MOST, Message, Place, place_of, request_of, said
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
-from gpu_agent.workloads.reading import CANCELLED, Sent, answered, refused, timed_of
+from gpu_agent.workloads.reading import CANCELLED, Sent, answered, quoted, refused, timed_of
 from gpu_agent.workloads.schedule import Planned, Schedule, next_turn, places_of, schedule
 from gpu_agent.workloads.share import ALL, Share
 from gpu_agent.workloads.timed import Timed
@@ -33,6 +33,7 @@ from gpu_agent.workloads.timer import Timer
 from gpu_agent.workloads.wording import prompt_of, wording_of
 from infra.addresses import Askable
 from schemas.requests import Workload
+from streams.speed.workloads import longest
 
 if TYPE_CHECKING:
     from gpu_agent.workloads.http2 import Streams
@@ -187,13 +188,19 @@ class _Load:
         self._began_ns = began_ns
 
     async def _find_out(self) -> None:
-        """Asks for as few tokens as may be, with ever fewer of the extras while the server does not take them."""
-        probe, extras = Planned(-1, "warmup", None, 1, INTERFACES[self._place.api].least_tokens, 0), list(self._place.extras)
-        for number in range(len(extras) + 1):
-            self._given_up = frozenset(extras[:number])
+        """Asks for as few tokens as may be, and gives up what the server does not take, one after another.
+
+        A model that reasons is asked for as many as the load asks for: of fewer, all spent on thought, it makes an error.
+        """
+        while True:
+            least = longest(self._workload)[1] if MOST in self._given_up else INTERFACES[self._place.api].least_tokens
+            probe = Planned(-1, "warmup", None, 1, least, 0)
             exchange = await self._asked(self._request(probe), most_bytes=_most_bytes(probe))
             if exchange.failure or exchange.response.status not in LISTS:
                 break
+            if (name := self._place.next_given_up(quoted(exchange), self._given_up)) is None:
+                break
+            self._given_up |= {name}
         if error := refused(exchange):
             raise error
 

@@ -94,7 +94,7 @@ def _refused(exchange: Exchange, answer: Answer | None) -> AssayError | None:
         return Temporary(told, code=code)
     if response.status != 200:
         wait = response.headers.get("retry-after")
-        told = _quoted(exchange) + (f"; {HINTS[response.status]}" if response.status in HINTS else "")
+        told = quoted(exchange) + (f"; {HINTS[response.status]}" if response.status in HINTS else "")
         told += f"; it asks for {wait} s of patience" if wait else ""
         kind = Permanent if response.status in FINAL else Temporary
         return kind(f"the server answers {response.status}: {told}", code=f"http-{response.status}")
@@ -104,7 +104,7 @@ def _refused(exchange: Exchange, answer: Answer | None) -> AssayError | None:
     return None
 
 
-def _quoted(exchange: Exchange) -> str:
+def quoted(exchange: Exchange) -> str:
     return said_in(b"".join(piece for _, piece in exchange.pieces).decode(errors="replace"))
 
 

@@ -17,6 +17,7 @@ from streams.speed.workloads import most_requests
 
 CLOSED = frozenset({"single", "concurrent"})  # profiles that send when an answer has ended
 MOST_WARMUP_S = 30.0
+BYTES_A_TOKEN = 4  # of a text, about: what of a data set's lengths a warm-up has
 PREFIX, CANCEL, PROMPTS = 1, 2, 3  # tell a request's draws from each other, and from that of its words
 Shared = tuple[tuple[int, int], ...]
 
@@ -76,13 +77,18 @@ def schedule(workload: Workload, *, seed: int, first: int = 0) -> Schedule:
 
 
 def _warmup(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
-    """Requests in the load's own shape, faster where they would take longer than a warm-up may; a trace's texts are not sent ahead."""
+    """Requests in the load's own shape, faster where they would take longer than a warm-up may.
+
+    No text of a trace or a data set is sent ahead, or a cache would answer it later: words are, of their lengths.
+    """
     offered = list(islice(_offered(workload, seed=seed + first), workload.warmup_requests))
     faster = max(1.0, (offered[-1][0] or 0.0) / MOST_WARMUP_S) if offered else 1.0
     for index, (at_s, traced) in enumerate(offered, start=first):
         due_s = None if at_s is None else at_s / faster
         one = _planned(workload, index, seed=seed, phase="warmup", at_s=due_s, traced=traced)
-        yield replace(one, shared=(), text=None) if traced else one
+        if one.prompt is not None and one.text is not None:
+            one = replace(one, input_tokens=max(1, len(one.text.encode()) // BYTES_A_TOKEN), prompt=None)
+        yield replace(one, shared=(), text=None) if traced or workload.prompts else one
 
 
 def _steady(workload: Workload, *, seed: int, first: int) -> Iterator[Planned]:
@@ -122,7 +128,7 @@ def _planned(
     gives_up = phase == "steady" and np.random.default_rng([own, CANCEL]).random() < workload.cancel_ratio
     cancel_after_s = workload.cancel_after_s if gives_up else None
     if workload.prompts:
-        which = drawn(len(workload.prompts), index, seed=seed)
+        which = drawn(len(workload.prompts), index - (phase == "steady") * workload.warmup_requests, seed=seed)
         one = Planned(
             index, phase, at_s, workload.input_tokens, workload.output_tokens, own, (), workload.prompts[which].text, cancel_after_s
         )

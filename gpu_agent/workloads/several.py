@@ -37,16 +37,22 @@ def processes_for(workload: Workload, *, cores: int, asked: int | None = None) -
     if asked is not None:
         return asked
     places = places_of(workload)
-    wanted = places / PLACES if places is not None else _rate_per_s(workload) * workload.output_tokens / TOKENS_PER_S
+    wanted = places / PLACES if places is not None else _tokens_per_s(workload) / TOKENS_PER_S
     return max(1, min(cores, -(-round(wanted * 1000) // 1000)))
 
 
-def _rate_per_s(workload: Workload) -> float:
-    """The highest rate at which the load's requests are sent."""
-    if workload.trace:
-        long_s = (workload.trace[-1].at_ms - workload.trace[0].at_ms) / 1000 / workload.speedup
-        return len(workload.trace) / long_s if long_s else 0.0
-    return max(workload.rate_per_s or 0.0, workload.rate_to_per_s or 0.0)
+def _tokens_per_s(workload: Workload) -> float:
+    """The most tokens that the load asks for in a second: at its highest rate, or in a trace's busiest second."""
+    if not workload.trace:
+        return max(workload.rate_per_s or 0.0, workload.rate_to_per_s or 0.0) * workload.output_tokens
+    most, within, first = 0, 0, 0
+    for one in workload.trace:
+        within += one.output_tokens
+        while one.at_ms - workload.trace[first].at_ms >= 1000 * workload.speedup:
+            within -= workload.trace[first].output_tokens
+            first += 1
+        most = max(most, within)
+    return float(most)
 
 
 def several(workload: Workload, target: Target, *, seed: int, first: int = 0, processes: int = 1) -> Generator[Timed, None, None]:

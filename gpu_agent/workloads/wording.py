@@ -6,8 +6,9 @@ mark of the job and its attempt, so that they do so among themselves alone. Wher
 out, and the same seed gives the same prompts.
 
 With the model's tokenizer only such words are drawn as are one token behind another word, and as many fewer as the mark has tokens: the
-text then has just the tokens that were asked for (what a server puts before it, as a chat's template, is not in them). Without it a token
-is a word, and the mark comes on top.
+text then has just the tokens that were asked for (what a server puts before it, as a chat's template, is not in them), and just those are
+shared that shall be. Of a prompt that is shorter than its mark the mark is cut. Without a tokenizer a token is a word, and the mark comes
+on top.
 """
 
 import hashlib
@@ -49,21 +50,24 @@ def prompt_of(planned: Planned, *, mark: str, by: Wording = PLAIN) -> str:
     if planned.text is not None:
         return planned.text
     shared = sum(count for _, count in planned.shared)
+    common = [word for name, count in planned.shared for word in _words(name, count, by)]
     own = _words(planned.seed, planned.input_tokens - shared, by)
-    common = [" ".join(_words(name, count, by)) for name, count in planned.shared]
-    before = [_mark(mark)] if common and mark else []
-    front = " ".join(filter(None, [*before, *common, _mark(f"{mark}/{planned.index}") if own and mark else ""]))
-    return " ".join(filter(None, [front, *_fitting(own, front, planned.input_tokens, by)]))
+    front = _behind("", _mark(mark) if mark else "", common, tokens=shared, by=by)
+    return _behind(front, _mark(f"{mark}/{planned.index}") if mark else "", own, tokens=planned.input_tokens, by=by)
 
 
-def _fitting(own: Sequence[str], front: str, tokens: int, by: Wording) -> Sequence[str]:
-    """As many of the words as fit behind what stands before them."""
-    if by.tokens_of is None or not own:
-        return own
-    if front:
-        return own[: max(0, tokens - by.tokens_of(front))]
-    # The first word of all has no space before it, and may be several tokens.
-    return own[: max(1, tokens + 1 - by.tokens_of(own[0]))]
+def _behind(before: str, mark: str, words: Sequence[str], *, tokens: int, by: Wording) -> str:
+    """What stands before, the mark and the words behind it, so many tokens in all; of no words no mark either.
+
+    As many words as the mark has tokens are left out, the first ones: blocks that prompts share end where they do. The mark, or the first
+    word of all, which may be several tokens without one before it, is cut where there is no room for it.
+    """
+    if by.tokens_of is None or not words:
+        return " ".join(filter(None, [before, mark if words else "", *words]))
+    head = " ".join(filter(None, [before, mark or words[0]]))
+    while (left := tokens - by.tokens_of(head)) < 0:
+        head = head[:-1]
+    return " ".join([head, *words[max(0, len(words) - left) :]])
 
 
 def _words(seed: int, count: int, by: Wording) -> list[str]:

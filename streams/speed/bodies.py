@@ -1,6 +1,7 @@
 """What a load's requests have in their bodies beside the load's own: no key that would make it another load, or another measurement."""
 
 import json
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
@@ -25,7 +26,7 @@ OWN: Final[Mapping[str, str]] = MappingProxyType({
 def body_of(told: str) -> dict[str, Any]:
     """The keys and values in such a text. Raises: Invalid, in our words alone, where it is no JSON object, or a key is the load's own."""
     try:
-        body = json.loads(told, object_pairs_hook=once, parse_constant=_no_number)
+        body = json.loads(told, object_pairs_hook=once, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise Invalid(f'extra_body is no JSON: give an object, as {{"top_k": 5}} ({type(error).__name__})', code=CODE) from error
     if not isinstance(body, dict):
@@ -33,6 +34,12 @@ def body_of(told: str) -> dict[str, Any]:
     if (name := next((name for name in body if name in OWN), None)) is not None:
         raise Invalid(f"extra_body may not say {name}: {OWN[name]}; leave it out", code=CODE)
     return body
+
+
+def _finite(told: str) -> float:
+    """A number that JSON can write again: 1e999 is infinite here, and `Infinity` is no JSON."""
+    value = float(told)
+    return value if math.isfinite(value) else _no_number(told)
 
 
 def _no_number(name: str) -> NoReturn:

@@ -123,3 +123,26 @@ def test_comments_are_no_answer(serve: Serve, error: str | None) -> None:
     with server(whole, serve) as (url, _):
         (timed,) = sent(url, patience_s=1.0, requests=1)
     assert timed.error == error and (timed.ended_ns - timed.sent_ns) / 1e9 == pytest.approx(2.4 if error is None else 1.1, abs=0.9)
+
+
+def refusing(connection: socket.socket, told: dict[str, Any]) -> None:
+    """A model that reasons, as OpenAI's do: one refusal after another."""
+    words = {
+        "ignore_eos": "Unrecognized request argument supplied: ignore_eos",
+        "max_tokens": "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "temperature": "Unsupported value: 'temperature' does not support 0.0 with this model. Only the default (1) value is supported.",
+    }
+    if (name := next((name for name in words if name in told), None)) is None:
+        return whole(connection, told)
+    body = json.dumps({"error": {"message": words[name], "type": "invalid_request_error", "param": name}}).encode()
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return connection.sendall(head + body)
+
+
+def test_a_model_that_reasons_is_asked_as_it_takes_it() -> None:
+    """What its words refuse is given up, and nothing else: usage is still asked for."""
+    with server(refusing) as (url, bodies):
+        assert [one.error for one in sent(url, api="chat")] == [None] * 2
+    refused = [sorted(name for name in body if name in ("ignore_eos", "max_tokens", "temperature")) for body in bodies]
+    assert refused == [["ignore_eos", "max_tokens", "temperature"], ["max_tokens", "temperature"], ["temperature"], [], [], []]
+    assert {(body["max_completion_tokens"], body["stream_options"]["include_usage"]) for body in bodies[2:]} == {(32, True)}

@@ -204,6 +204,24 @@ def test_a_request_asks_for_usage_and_all_its_tokens_until_a_server_refuses_that
 
 
 @pytest.mark.parametrize(
+    ("told", "refusal", "names"),
+    [
+        ({"api": "chat"}, "'max_tokens' is not supported, use 'max_completion_tokens'", ["max_tokens", "ignore_eos", "stream_options"]),
+        ({"api": "chat"}, "bad stream_options, temperature", ["stream_options", "temperature", "ignore_eos"]),
+        ({}, "no max_tokens", ["ignore_eos", "stream_options"]),
+        ({"extra_body": '{"temperature": 1, "ignore_eos": false}'}, "no temperature, no ignore_eos", ["stream_options"]),
+        ({"api": "responses"}, "", ["ignore_eos", "store"]),
+    ],
+)
+def test_what_a_server_names_is_given_up_else_extras_in_turn(told: dict[str, Any], refusal: str, names: list[str]) -> None:
+    """One at a time; never what the client said itself."""
+    place, given_up = place_of(Workload.model_validate({"url": "http://h"} | told)), list[str]()
+    while (name := place.next_given_up(refusal, frozenset(given_up))) is not None:
+        given_up.append(name)
+    assert given_up == names
+
+
+@pytest.mark.parametrize(
     ("told", "body"),
     [
         ({"api": "responses"}, {"stream": True, "max_output_tokens": 3, "ignore_eos": True, "store": False, "temperature": 0.0}),

@@ -220,6 +220,22 @@ def test_a_profile_without_its_rate_is_refused() -> None:
         ("transformers", {"requests": 3, "extra_body": '{"top_k": 5}'}, "extra_body is for a server"),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": "{"}, "extra_body is no JSON: give an object"),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": '{"p": NaN}'}, "extra_body is no JSON: give an object"),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h", "extra_body": '{"a": [{"p": -1e999}]}'},
+            "extra_body is no JSON: give an object",
+        ),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h/a b"},
+            "url 'http://h/a b': give http://HOST:PORT or https://HOST:PORT, in ASCII and w",
+        ),
+        ("transformers", {"requests": 3, "url": "http://h/ü"}, "give http://HOST:PORT or https://HOST:PORT, in ASCII and without blanks"),
+        (
+            "transformers",
+            {"requests": 3, "url": "http://h/a\r\nX: 1"},
+            "give http://HOST:PORT or https://HOST:PORT, in ASCII and without blanks",
+        ),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": "[" * 9000}, "extra_body is no JSON: give an object"),
         ("transformers", {"requests": 3, "url": "http://h", "extra_body": "[]"}, "extra_body is no JSON object"),
         (
