@@ -274,7 +274,7 @@ def test_a_text_is_as_long_as_was_asked_for(server: Server) -> None:
         ("fault=429&retry_after=7", "http-429: the server answers 429: refused with 429; it asks for 7 s", False),
         ("fault=401", "http-401: the server answers 401: refused with 401; give the server's key", True),
         ("fault=html", "not-a-stream: the server answers text/html", True),
-        ("fault=stall&after=2", "timeout: nothing came for 5 s", False),
+        ("fault=stall&after=2", "timeout: no token came for 5 s", False),
         ("fault=endless", "endless: ", False),
     ],
 )

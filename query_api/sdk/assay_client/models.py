@@ -1242,7 +1242,7 @@ class PriceRow(Shape):
     version: str
     published_us: int
     stale: bool
-    """published more than 180 days ago, with no end told: look it up again"""
+    """published, or of a list, more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -2407,8 +2407,8 @@ class CalculationAsked(Shape):
     """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
     rates: dict[str, float | str] | None = None
     """USD for one of another currency"""
-    spreads: dict[str, list[float] | SpreadTold] | None = None
-    """how far inputs may be off, by name: [low, high], or with a shape"""
+    spreads: dict[str, list[float | str] | SpreadTold] | None = None
+    """how far inputs may be off, by name: [low, high] in the input's unit, or with a shape"""
     spread: float | str | None = None
     """the share by which all others may be off, as 20 %"""
 
@@ -2926,6 +2926,8 @@ class SavingsTold(Shape):
     """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
+    stale_prices: list[str]
+    """prices that these figures rest on, and nobody has said for 180 days to hold: look them up again"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
 
@@ -3277,6 +3279,8 @@ class Recommendation(Shape):
     inputs_digest: str
     input_runs: list[str]
     """all runs that were read"""
+    stale_prices: list[str]
+    """prices of the choices that nobody has said for 180 days to hold, as of today: look them up again"""
 
 
 class Speed(Shape):
