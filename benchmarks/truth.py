@@ -5,7 +5,8 @@
 All offer the same load, evenly, to the exact server of known delays (tests/delays/exact.py), which runs before all else where the system
 lets it; no core sleeps. The truth is what it really sent, and when, from each request's first byte there; of each client by its own
 definition of a latency. A row in which the server itself was more than 0.2 ms late (p99) is void, says so, and is tried once more. A row is
-accurate where every p95 is within 5 % of the truth, nothing is lost, and the rate was kept.
+accurate where every p95 is within 5 % of the truth, nothing is lost, and the rate was kept. That says nothing of how it kept it: of our own
+client a row says too whether a run of such a load would be told as `client_overloaded`, and both highest rates are given.
 
 In a round the clients take turns. Each has the rates that all have, and then looks for its own highest accurate one, on a ladder whose
 steps are 15 %: by halves, in later rounds from the one before. Writes results/truth.json. The peers' environments and a compiler are made
@@ -35,6 +36,7 @@ from gpu_agent.workloads.load import Target
 from gpu_agent.workloads.several import processes_for, several
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
+from streams.speed.client import strained
 from tests.conftest import tied
 from tests.delays.exact import exact_delays
 from tests.delays.record import Sent, lateness_ns, p99_ns, void
@@ -45,6 +47,7 @@ LADDER = tuple(float(round(10 * 1.15**step)) for step in range(37))  # 10 to 1,5
 MODEL = "known?ttft_ms=50&itl_ms=10&jitter=0.2"
 # The aims: at 50 requests/s × 32 tokens; and what still counts as accurate at any rate.
 AIM_RATIO, AIM_MS, ACCURATE, KEPT = 0.01, 0.2, 0.05, 0.95
+UNTOLD = "what others' health was is not known"
 LATENCIES, TOLD = ("ttft", "itl", "e2e"), ("mean", "p95")
 WARMUP, SPARE = 2, 1000  # requests before the load: our own; and room for those of others
 TRIES, SECONDS, MINUTES = 2, 5.0, 20.0
@@ -110,8 +113,19 @@ def _beside(told: float, true: float) -> dict[str, float]:
     return {"true_ms": round(true, 4), "told_ms": round(told, 4), "off_ms": round(told - true, 4), "ratio": told / true - 1}
 
 
-def own(told: Sequence[Timed]) -> dict[str, Any]:
-    """What our own generator says of its health."""
+def own(told: Sequence[Timed], rate: float) -> dict[str, Any]:
+    """What our own generator says of its health, and by our own rule why it was overloaded; None where it was not."""
+    health = _health(told)
+    return health | {"client_overloaded": overloaded(health, rate)}
+
+
+def overloaded(health: Mapping[str, Any], rate: float) -> str | None:
+    """Why a run would call its client overloaded (streams/speed/client.py); None where it would not."""
+    late = {name: health[f"{metric}_p99_ms"] * 1e6 for name, metric in (("pacing", "pacing"), ("lag", "loop_lag"))}
+    return "; ".join(strained(**late, cpu=health["cpu_max_ratio"], gap_ns=1e9 / rate)) or None
+
+
+def _health(told: Sequence[Timed]) -> dict[str, Any]:
     return {
         "pacing_p99_ms": (p99_ns([one.begun_ns - one.scheduled_ns for one in told]) or 0) / 1e6,
         "loop_lag_p99_ms": (p99_ns([one.loop_lag_ns or 0 for one in told]) or 0) / 1e6,
@@ -130,7 +144,7 @@ def measured(server: Server, client: str, offered: Offered, folder: Path) -> dic
         return {"client": client, "rate_per_s": offered.rate, "failed": str(error), "void": None, "accurate": False, "within_aim": False}
     # The last so many: what came before them warmed the server up.
     sent = [one for one in server.record() if sum(one.tokens) == offered.tokens][-offered.requests :]
-    return row(client, offered, reported, sent) | (own(told) if told else {})
+    return row(client, offered, reported, sent) | (own(told, offered.rate) if told else {})
 
 
 def next_rate(rows: Sequence[Mapping[str, Any]], rates: Sequence[float], *, near: float | None = None) -> float | None:
@@ -183,7 +197,7 @@ def flat(told: Mapping[str, Any]) -> dict[str, Any]:
     times = {f"{name}_{share}": round(1 + found[name][share]["ratio"], 4) if found else None for name in LATENCIES for share in TOLD}
     names = ("lost_tokens", "kept_ratio", "pacing_p99_ms", "server_late_p99_ms")
     rest = {name: round(value, 3) if isinstance(value := told.get(name), float) else value for name in names}
-    marks = {name: bool(told[name]) for name in ("accurate", "within_aim", "void")}
+    marks = {name: bool(told.get(name)) for name in ("accurate", "within_aim", "client_overloaded", "void")}
     return {name: told[name] for name in ("round", "client", "rate_per_s")} | times | rest | marks
 
 
@@ -197,11 +211,15 @@ def typical(rows: Sequence[Mapping[str, Any]], rate: float) -> dict[str, dict[st
     return {client: {name: median(values) for name, values in of.items()} for client, of in found.items()}
 
 
-def tops(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
-    """Of each client the median over the rounds of the highest rate at which its figures were accurate, of rows that are not void."""
+def tops(rows: Sequence[Mapping[str, Any]], *, at_ease: bool = False) -> dict[str, float | None]:
+    """Of each client the median over the rounds of the highest rate at which its figures were accurate, of rows that are not void.
+
+    `at_ease`: of those alone that tell of the client's health, and in which it was not overloaded.
+    """
     found: dict[str, dict[int, float]] = {one["client"]: {} for one in rows}
     for one in rows:
-        if one["accurate"] and not one["void"]:
+        well = not at_ease or one.get("client_overloaded", UNTOLD) is None
+        if one["accurate"] and not one["void"] and well:
             best = found[one["client"]]
             best[one["round"]] = max(best.get(one["round"], 0.0), one["rate_per_s"])
     return {client: median(list(best.values())) if best else None for client, best in found.items()}
@@ -243,6 +261,7 @@ def main() -> None:
     ratios = {name: mine / top for name, top in best.items() if name != "assay" and top and mine}
     write("truth", {
         "model": MODEL, "tokens": given.tokens, "seconds": given.seconds, "rows": rows, "accurate_up_to_per_s": best,
+        "accurate_at_ease_up_to_per_s": {"assay": tops(rows, at_ease=True).get("assay")},
         "times_as_far_as": ratios, "told_as_times_of_true": {f"{rate:g}": typical(rows, rate) for rate in given.rates},
     })  # fmt: skip
     void_rows = sum(bool(one["void"]) for one in rows)

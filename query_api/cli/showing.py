@@ -366,10 +366,12 @@ def _flagged(told: Mapping[str, Any]) -> None:
     """Prints why a load's figures are to be read with care."""
     if repeated := told.get("prompts_repeated"):
         say(f"{repeated} requests had a prompt of the data set that was sent before: a server may have kept it")
+    if short := told.get("answers_short"):
+        say(f"{short} answers ended before they were as long as was asked for")
     if told["steady"]["steady"] is False:
         remark((f"the load was not steady: {told['steady']['why']}; its figures depend on how long it was", "yellow"))
     if contradicted := told.get("usage_contradicted"):
-        remark((f"the server's count of tokens contradicts its texts: {contradicted}; figures rest on its count", "yellow"))
+        remark((f"the server's count of tokens cannot be right: {contradicted}; figures rest on its count", "yellow"))
     if told["client"]["overloaded"]:
         why = told["client"]["why"] or "it did not keep its schedule"
         remark((f"the load's sender was the bottleneck ({why}): these figures say more about it than about the model", "yellow"))

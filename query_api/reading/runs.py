@@ -236,7 +236,7 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         **{name: value.get(name) for name in RATES}, "concurrency": _whole(value.get("concurrency")),
         **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
         "errors_by_kind": {name.removeprefix(OF_KIND): _whole(value[name]) for name in value if name.startswith(OF_KIND)},
-        **{name: _whole(value.get(name)) for name in ("text_tokens", "prompts_repeated")},
+        **{name: _whole(value.get(name)) for name in ("text_tokens", "prompts_repeated", "answers_short")},
         "usage_contradicted": figures.get("usage_contradicted", {}).get("origin"),
         "undefined": {name: row["why_undefined"] for name, row in figures.items() if row["value"] is None and row["why_undefined"]},
         "steady": {

@@ -145,8 +145,9 @@ class Speed(Shape):
     )
     usage_contradicted: str | None = Field(
         default=None,
-        description="how the tokens that the server counted contradict those of its texts; null where they do not, or are not known",
+        description="how the tokens that the server counted contradict its texts, or what was asked for; null where that is not known",
     )
+    answers_short: int | None = Field(default=None, description="answers that ended before they were as long as was asked for")
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread

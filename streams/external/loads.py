@@ -6,6 +6,7 @@ Distributions are of the same values as our own figures (streams/speed/measured.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from streams.speed.columns import Numbers
 from streams.speed.measured import Measured, measured
 from streams.speed.sweeping import Step, best_of, steps_of
 from streams.speed.timings import Taken
+from streams.speed.usage import asked_of
 from streams.statistics.intervals import percentiles
 from streams.statistics.order import needed
 
@@ -50,8 +52,9 @@ class Load:
 
 def load_of(taken: Taken, job: Job, *, release: str, remarks: Sequence[str] = ()) -> Load:
     """The load that a job's measurements tell of."""
-    steady, arrivals, slo = taken.steady, taken.arrivals, job.slo
-    return Load(job, release, measured(steady, arrivals, slo=slo), steps_of(steady, arrivals, slo=slo), remarks)
+    steady, arrivals = taken.steady, taken.arrivals
+    held_to: dict[str, Any] = {"slo": job.slo, "asked": asked_of(job.workload) if job.workload else None}
+    return Load(job, release, measured(steady, arrivals, **held_to), steps_of(steady, arrivals, **held_to), remarks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from streams.settling.used import Attempt, Came, Counter, Used
 from streams.speed import performance, timings
 from streams.speed.performance import Speed
 from streams.speed.timings import Timings
+from streams.speed.usage import Asked
 
 VERSION: Final = "settling-15"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
@@ -126,6 +127,7 @@ def _run(run: Run, timed: Callable[[Timings], Any]) -> Json:
         "before": _model(run.before),
         "asked": _model(run.asked),
         "slo": _model(run.slo),
+        "lengths": [run.lengths.least, run.lengths.most] if run.lengths else None,
         "stops": [stop.model_dump(mode="json") for stop in run.stops.values()],
     }  # fmt: skip
 
@@ -148,6 +150,7 @@ def _loaded(told: Json) -> Run:
         used=_loaded_used(told["used"]),
         before=RunSettled.model_validate(told["before"]) if told["before"] else None,
         slo=Objective.model_validate(told["slo"]) if told["slo"] else None,
+        lengths=Asked(*told["lengths"]) if told["lengths"] else None,
         asked=CancellationRequested.model_validate(told["asked"]) if told["asked"] else None,
         stops={stop.task: stop for stop in stops},
     )

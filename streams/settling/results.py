@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from schemas.codec import size
 from schemas.event import Producer
-from schemas.requests import Objective
 from schemas.results import CostSummarised, PerformanceSummarised, RunScored, TaskStopped
 from schemas.runs import PlannedTask, RunChanged, RunState
 from schemas.settled import LeftOut, RunProgressed, RunSettled, TaskSettled
@@ -95,11 +94,11 @@ def summarising(run: Run, job_id: str, *, stamp: Producer) -> Callable[[], Perfo
         "occurred_us": speed.measured_us, "producer": stamp, "organisation_id": run.organisation_id, "visibility": run.visibility,
         "run_id": run.run_id, "slo": run.slo,
     }  # fmt: skip
-    return partial(_summarised, speed.taken(), elsewhere=run.served_elsewhere, slo=run.slo, about=about)
+    return partial(_summarised, speed.taken(), about, {"elsewhere": run.served_elsewhere, "slo": run.slo, "asked": run.lengths})
 
 
-def _summarised(taken: Taken, *, elsewhere: bool, slo: Objective | None, about: Mapping[str, object]) -> PerformanceSummarised:
-    found, named = summary(taken, elsewhere=elsewhere, slo=slo), digest(taken, elsewhere=elsewhere, slo=slo)
+def _summarised(taken: Taken, about: Mapping[str, object], held_to: Mapping[str, Any]) -> PerformanceSummarised:
+    found, named = summary(taken, **held_to), digest(taken, **held_to)
     return held(PerformanceSummarised.model_validate({
         **about, "formula_version": FORMULA_VERSION, "complete": True, "inputs_digest": named, "figures": found.figures,
         "histograms": found.histograms, "steps": found.steps,

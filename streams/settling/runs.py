@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from schemas.event import Event, Visibility
-from schemas.jobs import EngineUsed, JobChanged, JobPlanned
+from schemas.jobs import EngineUsed, Job, JobChanged, JobPlanned
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from schemas.requests import CancellationRequested, Objective
 from schemas.results import SampleNotScored, SampleScored, TaskStopped
@@ -25,6 +25,7 @@ from streams.settling.attempts import unfolded
 from streams.settling.closed import Closed, Through
 from streams.settling.used import Used
 from streams.speed.performance import Speed
+from streams.speed.usage import Asked, asked_of
 from streams.topics import (
     CANCELLATIONS,
     JOB_STATUS,
@@ -62,8 +63,9 @@ class Run:
     well enough.
 
     `planned_at` is the offset of its plan; `asked` that somebody wants it to stop; `answered` the samples of each job that its agents say
-    to have answered, a bitset; `heard` the steps that were told of it. `before` is its last result, where it is scored anew. `lacks`: of
-    what was said of it something could not be taken in, so that what is here may never be all.
+    to have answered, a bitset; `lengths` how long its load's answers were to be; `heard` the steps that were told of it. `before` is its
+    last result, where it is scored anew. `lacks`: of what was said of it something could not be taken in, so that what is here may never
+    be all.
     """
 
     run_id: str
@@ -80,6 +82,7 @@ class Run:
     answered: dict[str, bytes] = field(default_factory=dict)
     served_elsewhere: bool = False
     slo: Objective | None = None
+    lengths: Asked | None = None
     deadline_us: int | None = None
     asked: CancellationRequested | None = None
     used: Used = field(default_factory=Used)
@@ -300,16 +303,21 @@ def _tell(run: Run, event: OfRun, offset: int | None) -> None:
         case RequestTimed() | TokensTimed():
             run.speeds.setdefault(event.job_id, Speed(event.job_id)).add(event)
         case JobPlanned():
-            run.deadline_us = event.job.budget.deadline_us
-            loaded = event.job.workload is not None and event.job.workload.url is not None
-            run.served_elsewhere |= loaded or is_elsewhere(event.job.engine.name)
-            run.slo = run.slo or event.job.slo
+            _plan(run, event.job)
         case TaskStopped():
             run.stops.setdefault(event.task, event)
         case CancellationRequested():
             run.asked = run.asked or event
         case JobChanged():
             _report(run, event)
+
+
+def _plan(run: Run, job: Job) -> None:
+    run.deadline_us, run.slo = job.budget.deadline_us, run.slo or job.slo
+    run.served_elsewhere |= is_elsewhere(job.engine.name)
+    if job.workload is not None:
+        run.served_elsewhere |= job.workload.url is not None
+        run.lengths = run.lengths or asked_of(job.workload)
 
 
 def _report(run: Run, event: JobChanged) -> None:

@@ -5,6 +5,7 @@ error is above 10 ms and above a tenth of the mean gap between scheduled sends; 
 seconds; it took more than nine tenths of a core.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -55,13 +56,17 @@ def _bottleneck(steady: Requests, *, pacing: float | None, lag: float | None, cp
     told = [f"{dropped} of {len(steady)} requests could not be sent from here"] if dropped else []
     if slow := _slow(steady):
         told.append(slow)
+    return "; ".join([*told, *strained(pacing=pacing, lag=lag, cpu=cpu, gap_ns=gap_ns)]) or None
+
+
+def strained(*, pacing: float | None, lag: float | None, cpu: float | None, gap_ns: float) -> Iterator[str]:
+    """In what it was late, or at its end, though it sent all: 99th percentiles in ns, cores, the mean gap between scheduled sends."""
     if pacing is not None and pacing > LATE_NS and pacing > 0.1 * gap_ns > 0:
-        told.append(f"requests were begun {pacing / 1e6:.0f} ms late")
+        yield f"requests were begun {pacing / 1e6:.0f} ms late"
     if lag is not None and lag > LAG_NS:
-        told.append(f"its loop ran {lag / 1e6:.0f} ms late")
+        yield f"its loop ran {lag / 1e6:.0f} ms late"
     if cpu is not None and cpu > CORE:
-        told.append(f"it took {cpu:.2f} of a core")
-    return "; ".join(told) or None
+        yield f"it took {cpu:.2f} of a core"
 
 
 def rates_kept(steady: Requests) -> str | None:

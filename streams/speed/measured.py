@@ -33,7 +33,7 @@ from streams.speed.latencies import early, spread
 from streams.speed.loads import UNKNOWN, WHOLE, checks, lasting, load, rates
 from streams.speed.objective import Held, held, levels
 from streams.speed.timings import Arrivals, Requests
-from streams.speed.usage import usage
+from streams.speed.usage import Asked, usage
 from streams.speed.window import Window, behind_ramp_ns, is_batch, steady_window
 
 # Latencies that are there where answers come whole too, or have their own reason where they are not.
@@ -58,8 +58,11 @@ class Measured:
         return next(one for one in self.figures if one.metric == metric)
 
 
-def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = None) -> Measured:
-    """The figures of steady requests, which are in the order of their sending; the tokens of others are passed over."""
+def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = None, asked: Asked | None = None) -> Measured:
+    """The figures of steady requests, which are in the order of their sending; the tokens of others are passed over.
+
+    `asked`: how long their answers were to be, where that is known.
+    """
     good, wrong = (steady[steady.are("status", status)] for status in ("ok", "error"))
     window, from_ns = steady_window(steady, good), behind_ramp_ns(steady, good) if len(good) else 0
     came = arrivals.of(good)
@@ -74,7 +77,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         Figure(metric="cancelled", value=len(steady) - len(good) - len(wrong), n=len(steady), unit="1"),
         *_errors(wrong, n=len(steady)),
         *_tokens(good),
-        *usage(good),
+        *usage(good, asked),
         *_repeated(steady),
         *rates(good, window, came),
         *client(steady),

@@ -19,6 +19,7 @@ from streams.speed.energy import energy
 from streams.speed.measured import measured
 from streams.speed.sweeping import best_of, steps_of, swept
 from streams.speed.timings import Taken, Timings
+from streams.speed.usage import Asked
 
 FORMULA_VERSION = "performance-10"
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
@@ -118,23 +119,27 @@ class Speed:
         """What the attempt that counts has measured: the finished one; before that the newest."""
         return self._chosen().taken(more=self.unnamed)
 
-    def summary(self, *, elsewhere: bool = False, slo: Objective | None = None) -> Summary:
+    def summary(self, *, elsewhere: bool = False, slo: Objective | None = None, asked: Asked | None = None) -> Summary:
         """What came of it so far (`summary` below)."""
-        return summary(self.taken(), elsewhere=elsewhere, slo=slo)
+        return summary(self.taken(), elsewhere=elsewhere, slo=slo, asked=asked)
 
 
-def digest(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None) -> str:
+def digest(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None, asked: Asked | None = None) -> str:
     """A name of exactly these inputs, of whether no engine of ours answered, and of what they are held to."""
     more = ["elsewhere"] if elsewhere else []
     more += [slo.model_dump_json()] if slo else []
+    more += [f"asked {asked.least} {asked.most}"] if asked else []
     return hashlib.sha256("\n".join([FORMULA_VERSION, *more, *sorted(taken.event_ids())]).encode()).hexdigest()
 
 
-def summary(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None) -> Summary:
-    """What came of a workload. `elsewhere`: no engine of ours answered; newer requests say so themselves. `slo`: what it is held to."""
+def summary(taken: Taken, *, elsewhere: bool = False, slo: Objective | None = None, asked: Asked | None = None) -> Summary:
+    """What came of a workload. `elsewhere`: no engine of ours answered; newer requests say so themselves.
+
+    `slo`: what it is held to; `asked`: how long answers were to be, where that is known.
+    """
     steady, arrivals = taken.steady, taken.arrivals
-    whole = measured(steady, arrivals, slo=slo)
-    steps = steps_of(steady, arrivals, slo=slo)
+    whole = measured(steady, arrivals, slo=slo, asked=asked)
+    steps = steps_of(steady, arrivals, slo=slo, asked=asked)
     best = best_of(steps, slo=slo)
     told = best.load if best else whole
     figures = [*told.figures, *energy(

@@ -36,6 +36,7 @@ from streams.speed.loads import SHORT, saturated
 from streams.speed.measured import Measured, measured
 from streams.speed.objective import limits, missed
 from streams.speed.timings import Arrivals, Requests
+from streams.speed.usage import Asked
 from streams.speed.workloads import most_requests
 from streams.statistics.order import needed
 
@@ -51,7 +52,7 @@ TIMES_ALONE: Final = 4
 # Figures that are of the whole sweep, whichever step the others are of.
 TOTALS: Final = frozenset({
     "requests", "errors", "cancelled", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "client_dropped",
-    "tokens_not_timed", "text_tokens", "usage_contradicted",
+    "tokens_not_timed", "text_tokens", "usage_contradicted", "answers_short",
 })  # fmt: skip
 
 
@@ -74,14 +75,15 @@ class Step:
         return LoadStep(step=self.number, rate_per_s=self.rate, verdict=self.verdict, why=self.why, figures=tuple(self.load.figures))
 
 
-def steps_of(steady: Requests, arrivals: Arrivals, *, slo: Objective | None) -> list[Step]:
+def steps_of(steady: Requests, arrivals: Arrivals, *, slo: Objective | None, asked: Asked | None = None) -> list[Step]:
     """The steps of a sweep's requests, which are in the order of sending; none of any other load."""
     steps = steady.column("step")
-    return [_step(number, steady[steps == number], arrivals, slo=slo) for number in np.unique(steps[steps != ABSENT]).tolist()]
+    numbers = np.unique(steps[steps != ABSENT]).tolist()
+    return [_step(number, measured(steady[steps == number], arrivals, slo=slo, asked=asked), slo=slo) for number in numbers]
 
 
-def _step(number: int, requests: Requests, arrivals: Arrivals, *, slo: Objective | None) -> Step:
-    load, rate = measured(requests, arrivals, slo=slo), next(iter(requests[:1].reals("step_rate_per_s").tolist()), None)
+def _step(number: int, load: Measured, *, slo: Objective | None) -> Step:
+    rate = next(iter(load.steady[:1].reals("step_rate_per_s").tolist()), None)
     verdict, why = _verdict(load, rate, slo=slo)
     return Step(number, rate, verdict, why, load)
 

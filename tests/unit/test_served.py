@@ -26,7 +26,9 @@ from streams.boards.books import Books
 from streams.errors import Invalid
 from streams.planning import Chosen, check, jobs
 from streams.served import base_of
+from streams.settling.dumping import dumped, loaded
 from streams.settling.runs import OpenRuns
+from streams.speed.usage import Asked
 from tests import measured
 from tests.runs import run_named
 
@@ -125,6 +127,15 @@ def test_a_run_that_a_server_answers_is_settled_as_such(engine: str, elsewhere: 
     (job,) = jobs(request, [Chosen(request.tasks[0], place, 1)], per_job=2, need=Need()).each
     runs.fold(JobPlanned(occurred_us=0, producer=request.producer, pool="default", job_id=job.job_id, run_id=job.run_id, job=job))
     assert runs.run(job.run_id).served_elsewhere is elsewhere
+
+
+def test_a_run_knows_how_long_its_loads_answers_were_to_be() -> None:
+    """From its job, over a snapshot too."""
+    runs = OpenRuns()
+    for job in jobs(asked(engine=EngineChoice(), workload=Workload(requests=1, output_tokens=8)), [], per_job=2, need=Need()).each:
+        runs.fold(JobPlanned(occurred_us=0, producer=asked().producer, pool="default", job_id=job.job_id, run_id=job.run_id, job=job))
+    told = [one.run(one_id).lengths for one in (runs, loaded(dumped(runs))) for one_id in runs.runs]
+    assert told == [Asked(8, 8)] * 2
 
 
 def test_no_file_is_read_and_what_nobody_sees_is_not_said() -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from benchmarks.peers.peer import Offered, Reported
-from benchmarks.truth import LADDER, next_rate, row, tops, truth, typical
+from benchmarks.truth import LADDER, next_rate, overloaded, row, tops, truth, typical
 from tests.delays.record import Sent
 
 MS = 1_000_000
@@ -50,6 +50,21 @@ def test_a_row_is_accurate_within_5_percent_and_without_loss(more: float, tokens
     """Within its aim by 1 %, and 0.2 ms."""
     told = row("aiperf", OFFERED, reported("aiperf", more=more, tokens=tokens), SENT)
     assert (told["accurate"], told["within_aim"], told["void"], told["kept_ratio"]) == (accurate, aimed, None, pytest.approx(1.0))
+
+
+def test_accurate_and_overloaded_are_told_apart() -> None:
+    """By the rule that runs are told by: over 10 ms late, and over a tenth of the gap between requests."""
+    well = {"pacing_p99_ms": 1.1, "loop_lag_p99_ms": 4.4, "cpu_max_ratio": 0.16}
+    assert overloaded(well, 50.0) is None and overloaded(well | {"pacing_p99_ms": 15.0}, 5.0) is None
+    assert overloaded(well | {"pacing_p99_ms": 44.1, "cpu_max_ratio": 1.02}, 576.0) == (
+        "requests were begun 44 ms late; it took 1.02 of a core"
+    )  # fmt: skip
+    rows = [
+        {"client": "assay", "round": 0, "rate_per_s": rate, "accurate": True, "void": None, "client_overloaded": why}
+        for rate, why in ((50.0, None), (200.0, None), (576.0, "requests were begun 44 ms late"))
+    ] + [{"client": "aiperf", "round": 0, "rate_per_s": 216.0, "accurate": True, "void": None}]
+    assert tops(rows) == {"assay": 576.0, "aiperf": 216.0}
+    assert tops(rows, at_ease=True) == {"assay": 200.0, "aiperf": None}
 
 
 def test_a_rate_that_was_not_sent_and_a_server_that_was_late_count_for_nothing() -> None:

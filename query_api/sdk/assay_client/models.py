@@ -3317,7 +3317,9 @@ class Speed(Shape):
     prompts_repeated: int | None
     """requests with a data set's prompt that was sent before; null of a load with other prompts"""
     usage_contradicted: str | None
-    """how the tokens that the server counted contradict those of its texts; null where they do not, or are not known"""
+    """how the tokens that the server counted contradict its texts, or what was asked for; null where that is not known"""
+    answers_short: int | None
+    """answers that ended before they were as long as was asked for"""
     undefined: dict[str, str]
     ttft_s: Spread
     first_answer_s: Spread
