@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 from schemas.requirements import Allowed, Emissions, Latency, ModelKind, Preference, Requirement, Spending, Step, Traffic
 from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
-from streams.deciding.quantities import BYTES, GRAMS, JOULES, RATES, SECONDS, SHARES, TOKENS, amount, money, share, written
+from streams.deciding.quantities import BYTES, GRAMS, JOULES, RATES, SECONDS, SHARES, TOKENS, amount, money, rate, share, written
 from streams.deciding.requiring import AIR_GAPPED
 from streams.errors import Invalid
 from streams.numbers import MOST_LONG, shown
@@ -34,7 +34,7 @@ LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences"
 def requirement_of(told: Told) -> Requirement:
     """The requirement that a file's mapping tells. Raises: Invalid, naming the field."""
     _known(told, PARTS, "the requirement")
-    rates = {currency: _rate(value, currency) for currency, value in _part(told, "rates").items()}
+    rates = {currency: rate(value, currency) for currency, value in _part(told, "rates").items()}
     usual = Preference().points if told.get("traffic") is not None else QUALITY_ALONE
     return Requirement(
         tasks=_numbers(told, "tasks"), floors=_floors(told),
@@ -60,15 +60,6 @@ def _known(told: Told, names: tuple[str, ...], where: str) -> None:
         near = difflib.get_close_matches(unknown, names, n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(names)}"
         raise Invalid(f"{where} has no field {unknown!r}; {meant}", code="requirement")
-
-
-def _rate(value: Any, currency: str) -> Decimal:
-    number, unit = written(value, f"rates.{currency}")
-    if currency == "USD":
-        raise Invalid("rates has USD, which rates are in: one is one; leave it out", code="rate")
-    if unit not in ("", "USD") or number <= 0:
-        raise Invalid(f"rates.{currency} is {shown(value)}; write the USD that one {currency} is worth, as 1.08", code="rate")
-    return number
 
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
