@@ -134,7 +134,7 @@ def test_a_closed_loads_tokens_are_those_of_its_concurrency(places: int, rounds:
     assert (found["capacity_tokens_per_s"].why_undefined or "").startswith(f"a closed load of {places}: whether the server can do more")
 
 
-@pytest.mark.parametrize("places", [2, 8, 64])
+@pytest.mark.parametrize("places", [2, 16])
 def test_an_engine_that_answers_one_at_a_time_is_full_however_many_ask(places: int) -> None:
     """Its tokens/s are its capacity then."""
     found = figures([one.model_copy(update={"counted_by": "engine"}) for one in closed(places, count=places * 6, e2e=200)])
@@ -155,7 +155,7 @@ def chats(count: int, turns: int, e2e: Callable[[float], float]) -> list[Request
     return told
 
 
-@pytest.mark.parametrize(("count", "turns"), [(20, 10), (40, 20), (8, 50), (10, 40)])
+@pytest.mark.parametrize(("count", "turns"), [(20, 10), (10, 40)])
 def test_a_server_that_slows_down_is_found_in_chats_too(count: int, turns: int) -> None:
     """Chats are numbered one after another, and are under way together: a trend is one over time, and the figures say so."""
     told = figures(chats(count, turns, lambda at: 100 + at / 10))["steady"]
