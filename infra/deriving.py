@@ -21,6 +21,7 @@ from infra.recomputing import STAMP, Ways, recomputed
 from infra.settings import Settings
 from infra.snapshot_audit import Audit, folded, place_of, telling
 from infra.text_keys import FORGOTTEN
+from infra.trust import HOW_TASKS
 from schemas.event import Event
 from schemas.jobs import EnvironmentSeen
 from schemas.results import CostSummarised, Documents, PricePublished, RankingChanged, RunScored
@@ -48,7 +49,7 @@ Told = Callable[[str], None]
 @dataclass(slots=True)
 class Derived:
     """How many events of each kind were recomputed, the runs that were in flight at the cut, those whose texts were forgotten and whose
-    figures rest on them, and what was not said so.
+    figures rest on them, those that trust Python of a task's which may not run here, and what was not said so.
 
     `differences` are told in the order of the log's partitions, MOST_TOLD of the `differing` ones.
     """
@@ -56,6 +57,7 @@ class Derived:
     counts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     in_flight: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    not_trusted: list[str] = field(default_factory=list)
     snapshots: int = 0
     differing: int = 0
     differences: list[str] = field(default_factory=list)
@@ -65,6 +67,20 @@ class Derived:
     def concerns(self, run_id: str) -> bool:
         """The run is among those that are looked at."""
         return self.run_id in (None, run_id)
+
+    @property
+    def left(self) -> set[str]:
+        """The runs of which nothing is recomputed: what was said of them stands as it is."""
+        return {*self.in_flight, *self.forgotten, *self.not_trusted}
+
+    @property
+    def why_left(self) -> str | None:
+        """Why nothing of a run was recomputed, where one alone is looked at; None where it was."""
+        reasons = {
+            "it is in flight": self.in_flight, "its texts were forgotten": self.forgotten,
+            f"its tasks bring Python, and {HOW_TASKS}": self.not_trusted,
+        }  # fmt: skip
+        return next((f"was not recomputed: {why}" for why, runs in reasons.items() if runs), None)
 
     @property
     def equal(self) -> bool:
@@ -79,7 +95,8 @@ class Derived:
 
     def document(self) -> dict[str, Any]:
         """As the command line prints it."""
-        told = {"derived": dict(self.counts), "in_flight": self.in_flight, "forgotten": self.forgotten, "snapshots": self.snapshots}
+        told: dict[str, Any] = {"derived": dict(self.counts), "in_flight": self.in_flight, "forgotten": self.forgotten}
+        told |= {"not_trusted": self.not_trusted, "snapshots": self.snapshots}
         return {"equal": self.equal, **told, "difference": self.difference, "differing": self.differing, "differences": self.differences}
 
     def differs(self, what: str) -> None:
@@ -195,12 +212,15 @@ async def _partition(
         if not run.final or (run.state == "completed" and not run.complete):
             derived.in_flight.append(run.run_id)
             continue
+        if run.plan and any(planned.trust_code for planned in run.plan.tasks) and not settings.allow_task_code:
+            derived.not_trusted.append(run.run_id)
+            continue
         with telling(f"what follows from run {run.run_id} cannot be recomputed", derived.differs), _unless_forgotten(run.run_id, derived):
             async for kind, event in recomputed(run, builds, ways, log.vault, doubtful=run.state != "completed" or run.run_id in broken):
                 derived.hold(kind, event, said)
     _hold_costs(said, derived, book, environments)
     for kind, counts in _counting(said.values()):
-        looked_at = derived.concerns(counts.run_id) and counts.run_id not in (*derived.in_flight, *derived.forgotten)
+        looked_at = derived.concerns(counts.run_id) and counts.run_id not in derived.left
         if looked_at and counts.event_id not in derived.recomputed:
             derived.differs(f"{kind} of {counts.run_id}: what counts does not follow from what was measured ({counts.event_id})")
     derived.snapshots += await Audit(log, settings, derived.differs).of_partition(partition, concerns=derived.concerns)

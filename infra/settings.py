@@ -110,6 +110,10 @@ class Settings(BaseSettings):
         default="auto",
         description="Whether the query API wants keys: closed, open (never beyond a trusted machine), or auto: beyond loopback.",
     )
+    api_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses, or networks, of proxies before the query API: what they say of who asks, and whether by TLS, counts.",
+    )
     api_key: SecretStr = Field(default=SecretStr(""), description="API key that the command line and clients show; never logged.")
     api_rate: int = Field(default=600, ge=1, description="Requests that a key may make in a minute, where it has no quota of its own.")
     api_rates: str = Field(
@@ -118,7 +122,8 @@ class Settings(BaseSettings):
         description="Where requests are counted: memory://, or redis://HOST:PORT where several API processes share it.",
     )
     session_secret: SecretStr = Field(
-        default=SecretStr(""), description="What signs browsers' sessions; unset: a file of the home, made once. Never logged."
+        default=SecretStr(""),
+        description="What signs browsers' sessions, 32 letters or more; unset: a file of the home, made once. Never logged.",
     )
     oidc_issuer: str = Field(
         default="", description="Address of the identity provider by which people and programs may sign in (docs/access.md); empty: none."
@@ -255,6 +260,11 @@ class Settings(BaseSettings):
     allow_code: bool = Field(
         default=False,
         description="Whether a model may bring Python that runs here, or pickled weights; its request must trust it too (docs/models.md).",
+    )
+    allow_task_code: bool | None = Field(
+        default=None,
+        description="Whether a task that its request trusts may run Python and read files where it is planned and scored; unset: no, but "
+        "in `assay up` where its API and log are this machine's alone and want no keys (docs/tasks.md).",
     )
     log_level: str = Field(default="info", description="Least severe level that is logged: debug, info, warning, error.")
     log_json: bool | None = Field(default=None, description="Log lines as JSON; unset: JSON unless on a terminal.")

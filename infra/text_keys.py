@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from infra.addresses import is_loopback
 from infra.identity import now_us
 from infra.settings import Settings
+from infra.whole_files import put, synced
 from streams.errors import Invalid, NotFound, Permanent, Unavailable
 from streams.times import utc
 from streams.trust.sealing import KEY_BYTES, NONCE_BYTES, Key
@@ -81,24 +82,33 @@ class TextKeys:
     def check(self) -> None:
         """Says which files hold no key: their organisations' texts wait for them, and nobody else's.
 
-        Raises: Invalid where the settings name no key, or no folder; Unavailable where another master key wrapped what is here.
+        Raises: Invalid where the settings name no key, or no folder; Unavailable where another master key wrapped all that is here.
         """
         if self._settings.text_keys is not None and not self.folder.is_dir():
             raise Invalid(f"ASSAY_TEXT_KEYS={self.folder} is no folder: make it, or mount it", code=WRONG_MASTER)
         for error in self.broken():
             structlog.get_logger().warning("a key of texts cannot be used", why=str(error))
-        if _is_set(self._settings) and (known := {one.master for one in self.every() if one.forgotten_us is None}):
-            held = {one.master_id for one in masters(self._settings)}
-            if wrong := sorted(known - held):
-                raise self._not_unwrapped(wrong[0])
+        known = {one.master for one in self.every() if one.forgotten_us is None} if _is_set(self._settings) else set()
+        if known and not known & {one.master_id for one in masters(self._settings)}:
+            raise self._not_unwrapped(min(known))
 
     def every(self) -> list[Kept]:
         """Every key that is here or was, by its organisation and number; without files that hold none, which `broken` tells."""
         return sorted(self._all()[0], key=lambda one: (one.organisation, _number(one.key_id)))
 
     def broken(self) -> list[Invalid]:
-        """What is wrong with each file that holds no key."""
-        return self._all()[1]
+        """What is wrong with each file that holds no key, none of its name, or none that opens while others do."""
+        return [*self._all()[1], *self._shut()]
+
+    def _shut(self) -> Iterator[Invalid]:
+        for one in self.every() if _is_set(self._settings) else ():
+            try:
+                if one.forgotten_us is None:
+                    self._unwrapped(one)
+            except Invalid as error:
+                yield error
+            except Unavailable:  # another master key's matter, which whoever wants it is told
+                continue
 
     def _all(self) -> tuple[list[Kept], list[Invalid]]:
         found, broken = list[Kept](), list[Invalid]()
@@ -107,7 +117,15 @@ class TextKeys:
                 found += [one] if (one := self._kept(path.stem)) else []
             except Invalid as error:
                 broken.append(error)
-        return found, broken
+        return found, broken + [_astray(path, kept) for path, kept in self._strays() if path.suffix != ".json"]
+
+    def _strays(self) -> Iterator[tuple[Path, Kept]]:
+        """Files that hold a key, wrapped, and are not its own: copies, as a restore may leave them, and what a process left that died."""
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            with suppress(OSError, ValueError, TypeError, RecursionError):
+                kept = kept_of(path.read_bytes()[:MOST_BYTES])
+                if kept.wrapped and not _is_place(path.stem, kept, path.suffix):
+                    yield path, kept
 
     def of(self, key_id: str) -> Key:
         """The key of that id.
@@ -140,34 +158,53 @@ class TextKeys:
     def forget(self, organisation: str, *, by: str, reason: str) -> list[Kept]:
         """Ends every key of an organisation, also those that were ended before, whose end stands.
 
-        When this returns, no file of the folder has the key: it was written over, replaced, and both are on the disk.
+        When this returns, no file of the folder has the key, whatever it is called: it was written over, replaced or taken away, and
+        that is on the disk. A copy that lies in another key's place is written over, and stays broken: nobody is given a new key there.
         Raises: NotFound where it never had one; Invalid where one of its files is broken, of which nothing could be told.
         """
-        for path in self.folder.glob(f"{_key_id(organisation, 1).partition('-')[0]}-*.json"):
+        name = _key_id(organisation, 1).partition("-")[0]
+        for path in self.folder.glob(f"{name}-*.json"):
             self._kept(path.stem)
-        own = [one for one in self.every() if one.organisation == organisation]
-        if not own:
+        copies = [(path, kept) for path, kept in self._strays() if kept.organisation == organisation or kept.key_id.startswith(f"{name}-")]
+        own = {kept.key_id: kept for _, kept in copies if _is_place(kept.key_id, kept)}  # of a key whose own file is lost a copy tells
+        own |= {one.key_id: one for one in self.every() if one.organisation == organisation}
+        if not own and not copies:
             told = f"no text of organisation {organisation!r} is sealed under a key in {self.folder}"
             raise NotFound(f"{told}; `assay keys texts` lists those that have one", code="no-text-key")
-        for one in own:
-            path = self._path(one.key_id)
-            gone = path.with_suffix(GONE)
-            if one.forgotten_us is None:
-                wrapped = hashlib.sha256(bytes.fromhex(one.wrapped)).hexdigest()
-                _put(gone, replace(one, nonce="", wrapped="", wrapped_sha256=wrapped, forgotten_us=now_us(), by=by, reason=reason))
-            if gone.exists():  # also of one over whose end a process died
-                _overwritten(path)
-                gone.replace(path)
-                _synced(self.folder)
+        for one in own.values():
+            self._end(one, by=by, reason=reason)
+        for path, _ in copies:
+            _overwritten(path)
+            if path.suffix != ".json" or not _is_name(path.stem):
+                path.unlink()
+        synced(self.folder)
         self._open.clear()
         return [one for one in self.every() if one.organisation == organisation]
 
+    def _end(self, one: Kept, *, by: str, reason: str) -> None:
+        path = self._path(one.key_id)
+        gone = path.with_suffix(GONE)
+        if one.forgotten_us is None:
+            wrapped = hashlib.sha256(bytes.fromhex(one.wrapped)).hexdigest()
+            _put(gone, replace(one, nonce="", wrapped="", wrapped_sha256=wrapped, forgotten_us=now_us(), by=by, reason=reason))
+        if gone.exists():  # also of one over whose end a process died
+            with suppress(FileNotFoundError):
+                _overwritten(path)
+            gone.replace(path)
+            synced(self.folder)
+
     def rewrap(self) -> int:
-        """Wraps every key that is not under the first master key by that one; how many. Raises: Invalid, Unavailable."""
+        """Wraps every key that is not under the first master key by that one; how many. Broken ones stay as they are (`broken`).
+
+        Raises: Invalid where no master key is set, Unavailable where none unwraps any.
+        """
         wrapping, count = self._first(), 0
         for one in self.every():
             if one.forgotten_us is None and one.master != wrapping.master_id:
-                secret = self._unwrapped(one).secret
+                try:
+                    secret = self._unwrapped(one).secret
+                except Invalid:
+                    continue
                 _put(self._path(one.key_id), _wrapped(one, secret, wrapping))
                 count += 1
         return count
@@ -197,13 +234,22 @@ class TextKeys:
             return found
         master = next((one for one in masters(self._settings) if one.master_id == kept.master), None)
         if master is None:
-            raise self._not_unwrapped(kept.master)
+            raise self._without_master(kept)
         try:
             secret = AESGCM(master.secret).decrypt(bytes.fromhex(kept.nonce), bytes.fromhex(kept.wrapped), _about(kept))
         except (InvalidTag, ValueError) as error:
             raise _broken(self._path(kept.key_id), "is not what was wrapped") from error
         self._open[kept] = key = Key(kept.key_id, secret)
         return key
+
+    def _without_master(self, kept: Kept) -> Invalid | Unavailable:
+        """What it is that no master key unwraps this one: where others are unwrapped this file's matter, else everybody's."""
+        held = {one.master_id for one in masters(self._settings)}
+        others = (one for one in self.every() if one.forgotten_us is None and one.key_id != kept.key_id)
+        if not any(one.master in held for one in others):
+            return self._not_unwrapped(kept.master)
+        told = f"says that master key {kept.master} wrapped it, and here is {', '.join(sorted(held))}, which opens others (another may be"
+        return _broken(self._path(kept.key_id), f"{told} missing from ASSAY_MASTER_KEY_FILE)")
 
     def _not_unwrapped(self, master: str) -> Unavailable:
         held = ", ".join(one.master_id for one in masters(self._settings)) or "none"
@@ -229,6 +275,8 @@ class TextKeys:
             raise
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise _broken(path, f"holds no key of texts ({type(error).__name__})") from error
+        if not _is_place(key_id, kept):
+            raise _astray(path, kept)
         self._read[key_id] = mark, kept
         return kept
 
@@ -250,7 +298,7 @@ def masters(settings: Settings) -> list[Master]:
         if not all(is_loopback(f"//{server.strip()}") for server in settings.kafka.split(",")):
             return []
         settings.home.mkdir(parents=True, exist_ok=True)
-        _write(path, new_master().encode(), first=True)
+        put(path, new_master().encode(), first=True)
     return list(_masters(_text(path), str(path)))
 
 
@@ -288,6 +336,11 @@ def _key_id(organisation: str, number: int) -> str:
     return f"{hashlib.sha256(organisation.encode(errors='backslashreplace')).hexdigest()[:16]}-{number}"
 
 
+def _is_place(name: str, kept: Kept, suffix: str = ".json") -> bool:
+    """Whether a file of that name is where such a key lies: by its id, which is its organisation's."""
+    return suffix in (".json", GONE) and name == kept.key_id == _key_id(kept.organisation, _number(kept.key_id))
+
+
 def _is_name(key_id: str) -> bool:
     return len(key_id) < 40 and all(one in "0123456789abcdef-" for one in key_id)
 
@@ -308,6 +361,13 @@ def _broken(path: Path, why: str) -> Invalid:
     )
 
 
+def _astray(path: Path, kept: Kept) -> Invalid:
+    told = (
+        f"{path} holds key {kept.key_id[:60]} of organisation {kept.organisation[:60]!r}, and is not its place: take it out of the folder"
+    )
+    return Invalid(f"{told}, and where it took another key's place bring that one's file back: its texts wait for it", code=BROKEN)
+
+
 def _number(key_id: str) -> int:
     return int(key_id.partition("-")[2])
 
@@ -323,26 +383,7 @@ def _about(kept: Kept) -> bytes:
 
 
 def _put(path: Path, kept: Kept, *, first: bool = False) -> None:
-    _write(path, json.dumps(asdict(kept), indent=1).encode(), first=first)
-
-
-def _write(path: Path, content: bytes, *, first: bool = False) -> None:
-    """Puts a file there, whole and on the disk, that its owner alone reads; with `first`, only where there is none yet."""
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        if first:
-            with suppress(FileExistsError):
-                os.link(new, path)
-        else:
-            new.replace(path)
-        _synced(path.parent)
-    finally:
-        new.unlink(missing_ok=True)
+    put(path, json.dumps(asdict(kept), indent=1).encode(), first=first)
 
 
 def _overwritten(path: Path) -> None:
@@ -351,11 +392,3 @@ def _overwritten(path: Path) -> None:
         file.write(b" " * path.stat().st_size)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _synced(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

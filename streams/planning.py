@@ -15,7 +15,7 @@ from streams.errors import Invalid
 from streams.quality import adaptive, stopping
 from streams.quality.exposure import check_date
 from streams.speed import workloads
-from streams.trust import again
+from streams.trust import again, sealing
 
 FEWEST_SETUPS = 3
 PERF = "/perf"
@@ -41,6 +41,7 @@ class Chosen:
 def check(request: EvaluationRequested) -> None:
     """Raises: Invalid, saying what to change, where a request can be seen to be impossible without looking at anything else."""
     bounds.check(request)
+    sealing.check(request)
     _check_honoured(request)
     again.check(request)
     if not request.tasks and request.workload is None and request.audit_of is None:

@@ -31,6 +31,9 @@ from tests.flow import PATIENCE_S
 # Its thread beside ours holds locks now and then: of a test that forks, a child that inherits one waits for ever.
 tqdm.tqdm.monitor_interval = 0
 
+# Tests write the Python of their own tasks, and build and score in this process too; tests/unit/test_task_code.py has it off.
+os.environ["ASSAY_ALLOW_TASK_CODE"] = "true"
+
 # How long an example takes is the machine's matter, and no property. Every run draws others: `make test-unit` few, `make test` more,
 # `--hypothesis-profile thorough` many.
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=8)

@@ -52,7 +52,12 @@ class Engine:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = str(folder)
         self._threads = threading.local()
-        self._first = chdb.connect(self._path)  # keeps the engine alive while other handles come and go
+        self._handles = [chdb.connect(self._path)]  # the first keeps the engine alive while others come and go
+
+    def close(self) -> None:
+        """Ends the engine; a process has one at a time. No statement may come any more, and none be under way."""
+        for handle in self._handles:
+            handle.close()
 
     def run(self, statement: Statement) -> Outcome:
         """Runs a statement. Raises: EngineError."""
@@ -65,6 +70,7 @@ class Engine:
                 handle.close()
         if not hasattr(self._threads, "handle"):
             self._threads.handle = chdb.connect(self._path)
+            self._handles.append(self._threads.handle)
         return _run(self._threads.handle, statement)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from infra.settings import Settings
+from infra.trust import allows_tasks
 
 Ready = Callable[[Settings], bool]
 
@@ -105,7 +106,7 @@ def _agent(number: int) -> str:
 
 def environment(process: Process, settings: Settings) -> Mapping[str, str]:
     """The environment that a process gets: all settings by name, its folder absolute, few threads."""
-    given = settings.model_dump(exclude_none=True) | {"home": settings.home.resolve()}
+    given = settings.model_dump(exclude_none=True) | {"home": settings.home.resolve(), "allow_task_code": allows_tasks(settings)}
     if settings.seal_keys is not None:
         given["seal_keys"] = settings.seal_keys.resolve()
     for name in ("text_keys", "master_key_file"):

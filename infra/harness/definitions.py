@@ -2,7 +2,7 @@
 
 A definition travels in the request with the files that it leans on, and is kept in the build: any process makes the task from it.
 Nothing in it is run as Python: templates are rendered in Jinja's sandbox, and what would import a function, or read files of the machine
-that plans, is refused unless the request trusts it.
+that plans, is refused unless the request trusts it; and then it runs where the machine lets it (infra/trust.py).
 """
 
 import re
@@ -34,6 +34,11 @@ from streams.errors import Invalid
 
 # What `datasets` reads files as, where it is named in a data set's place.
 FORMATS = frozenset({"json", "csv", "parquet", "text"})
+# What else the library reads files as: where none are named, those of the folder that it runs in. Source: datasets 5, packaged_modules.
+READERS = FORMATS | {
+    "arrow", "audiofolder", "conll", "eval", "fasta", "fastq", "genbank", "harbor", "hdf5", "iceberg", "imagefolder", "lance",
+    "meshfolder", "mmcif", "niftifolder", "pandas", "pdb", "pdffolder", "tsfile", "videofolder", "vortex", "webdataset", "xml",
+}  # fmt: skip
 NAME = re.compile(r"[A-Za-z0-9_.()-]{1,100}(::[A-Za-z0-9_.()-]{1,100}){0,2}")
 KINDS = ("multiple_choice", "generate_until", "loglikelihood", "loglikelihood_rolling")
 REGISTERS = "register_"
@@ -137,7 +142,7 @@ def _check_reach(told: Fields, *, trust_code: bool) -> None:
     if path is None or trust_code:
         _check_files(path, told)
         return
-    if path.value in FORMATS or str(path.value).startswith((".", "/", "~")):
+    if path.value in READERS or str(path.value).startswith((".", "/", "~")):
         raise _wrong(path, f"dataset_path {path.value!r} reads files where it is planned; name a data set, or {TRUST}")
     if "dataset_kwargs" in told and isinstance(told["dataset_kwargs"][1], yaml.MappingNode):
         for key, _ in told["dataset_kwargs"][1].value:

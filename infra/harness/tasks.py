@@ -32,6 +32,7 @@ from infra.harness.skipping import skipping
 from infra.harness.templates import Sandboxed
 from infra.marked_yaml import meant
 from infra.settings import Settings
+from infra.trust import check_task
 from schemas.requests import TaskChoice
 from streams.errors import AssayError, Invalid
 from streams.quality.judging import derived_name
@@ -156,6 +157,7 @@ def _half_made(error: BaseException) -> Any:
 
 def with_data(choice: TaskChoice, settings: Settings, given: Given | None = None) -> tuple[Any, Used]:
     """A fresh task object with its data, and what was read for it; `given` are a derived task's documents. Raises: NotFound, Invalid."""
+    check_task(choice, settings)
     own = own_of(choice)
     if given is None and own is None and _own(choice.name) in DERIVED_TASKS:
         raise Invalid(f"task {choice.name} judges another run's answers: `assay judge RUN` asks for it", code="nobody-judged")
@@ -243,10 +245,15 @@ def _set_fewshot(task: Any, choice: TaskChoice, used: Used) -> None:
 
 @functools.lru_cache(maxsize=64)
 def without_data(config_json: str) -> Any:
-    """A task object for scoring and aggregating, made from a build's `config_json` alone."""
+    """A task object for scoring and aggregating, made from a build's `config_json` alone.
+
+    Raises: Invalid, also where its Python may not run in this process.
+    """
     config = json.loads(config_json)
     told = {name: config[name] for name in ("definition", "trust_code", "file", "parts") if name in config}
-    own = own_of(TaskChoice.model_validate({"name": config["task"]} | told))
+    choice = TaskChoice.model_validate({"name": config["task"]} | told)
+    check_task(choice, Settings())
+    own = own_of(choice)
     overrides: dict[str, Any] = {"process_docs": None} if config["yaml"] else {}
     if config["custom_dataset"]:
         overrides |= {"custom_dataset": None, "dataset_path": "stand-in"}

@@ -1,10 +1,8 @@
 """Sessions of browsers: a signed cookie that names the key by which somebody signed in, for half a day."""
 
-import os
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
-from tempfile import NamedTemporaryFile
+from pathlib import Path
 from typing import Final
 
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -12,19 +10,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from infra.settings import Settings
+from infra.whole_files import put
 from schemas.trust import AccessChanged
+from streams.errors import Invalid
+from streams.trust.access import VOUCHED
 
 COOKIE: Final = "assay_session"
 LEAVING: Final = "assay_leaving"
 LASTS_S: Final = 12 * 3600
 LEAVING_S: Final = 600
+FEWEST: Final = 32
 
 
 class Sessions:
     """Makes and reads the cookie. The secret is ASSAY_SESSION_SECRET, or a file of the home that is made once."""
 
     def __init__(self, settings: Settings) -> None:
-        secret = settings.session_secret.get_secret_value() or _of_home(settings)
+        """Raises: Invalid where the secret is too short."""
+        secret = _secret(settings)
         self._serializer = URLSafeTimedSerializer(secret, salt=COOKIE)
         self._leaving = URLSafeTimedSerializer(secret, salt=LEAVING)
 
@@ -63,17 +66,30 @@ class Sessions:
 
 
 def _mark(key: AccessChanged) -> str:
-    return (key.key_hash or "")[-16:]
+    """What tells a grant from one that stood under its id before: the end of its hash, which of members is drawn as they are admitted; of
+    those who were admitted when none was, when that was."""
+    told = key.key_hash or ""
+    return told[-16:] if len(told) > len(VOUCHED) else f"{told}-{key.occurred_us}"
 
 
-def _of_home(settings: Settings) -> str:
-    """The secret of this home. Of several processes that start at once, the first one's."""
+def _secret(settings: Settings) -> str:
+    """What signs. Raises: Invalid where it could be guessed: whoever can sign is let in as anybody."""
+    told = settings.session_secret.get_secret_value()
     path = settings.home / "session-secret"
-    settings.home.mkdir(parents=True, exist_ok=True)
+    secret = told or _of_home(path)
+    if len(secret.strip()) < FEWEST:
+        where = "ASSAY_SESSION_SECRET" if told else f"{path}, as a crash may leave it,"
+        what = "give a longer one, or none" if told else "delete it, and start again: browsers sign in anew"
+        raise Invalid(f"{where} holds {len(secret.strip())} letters, and {FEWEST} is the least that nobody guesses: {what}", code="session")
+    return secret
+
+
+def _of_home(path: Path) -> str:
+    """The secret of this home. Of several processes that start at once, the first one's. Raises: Invalid where it cannot be read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
-        with NamedTemporaryFile("w", dir=settings.home) as whole:  # of mode 0600
-            whole.write(secrets.token_hex(32))
-            whole.flush()
-            with suppress(FileExistsError):
-                os.link(whole.name, path)
-    return path.read_text()
+        put(path, secrets.token_hex(32).encode(), first=True)
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{path} cannot be read ({error}): delete it, and start again: browsers sign in anew", code="session") from error

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import secrets
 from typing import Annotated, Any, get_args
 
 import typer
@@ -11,7 +12,7 @@ from query_api.cli.options import ME, AsJson
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, NotFound
 from streams.times import day, utc
-from streams.trust.access import MAY, ROLES, VOUCHED, Access, Role, id_of_member, state_of
+from streams.trust.access import MAY, ROLES, VOUCHED, Access, Role, id_of_member, is_vouched, state_of
 
 NAME = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 SHOWN = ("key_id", "member", "organisation", "role", "state", "expires", "last_used", "by", "quota")
@@ -95,7 +96,8 @@ def admit(
     _check(member, role)
     at_us, name = now_us(), member.strip()
     grant = _event(
-        at_us, subject=id_of_member(name), organisation=_named(organisation), member=name, role=role, key_hash=VOUCHED,
+        at_us, subject=id_of_member(name), organisation=_named(organisation), member=name, role=role,
+        key_hash=f"{VOUCHED}:{secrets.token_hex(16)}",
         expires_us=at_us + days * DAY_US, quota=quota,
     )  # fmt: skip
     _publish(grant)
@@ -135,7 +137,7 @@ def rotate(
     from infra.identity import now_us
 
     old = _found(which)
-    if old.key_hash == VOUCHED:
+    if is_vouched(old):
         raise Invalid(f"{old.member} has no key, but comes in by the identity provider; `assay access admit` changes how", code="no-key")
     _made(member=old.member, role=old.role, organisation=old.organisation, days=days, quota=old.quota, as_json=as_json)
     ends_us = now_us() + overlap_hours * DAY_US // 24
@@ -154,9 +156,7 @@ def revoke(which: KeyId, as_json: AsJson = False) -> None:
     if as_json:
         showing.document(_document(key, now_us=now_us()))
     else:
-        showing.say(
-            f"{key.member}'s key {key.subject} opens nothing any more" if old.key_hash != VOUCHED else f"{key.member} is let in no more"
-        )
+        showing.say(f"{key.member} is let in no more" if is_vouched(old) else f"{key.member}'s key {key.subject} opens nothing any more")
 
 
 def _made(*, member: str, role: str, organisation: str, days: int, quota: int | None, as_json: bool) -> None:

@@ -142,7 +142,7 @@ def countersign(
         return
     showing.say(f"{headline(told)}: reported under key {told['key_id']}")
     what = "follows from its own answers" if told["derived_equal"] else f"was said otherwise than follows: {told['derived_difference']}"
-    showing.say(f"what run {told['run_id']} came to {what}")
+    showing.say(f"what run {told['run_id']} came to {told['derived_left'] or what}")
 
 
 async def _countersigned(settings: Settings, audit_run: str) -> dict[str, Any]:
@@ -154,4 +154,5 @@ async def _countersigned(settings: Settings, audit_run: str) -> dict[str, Any]:
         said = await countersigned(log, settings, audit_run)
         derived = await recompute(log, settings, told=lambda _: None, run_id=said.run_id)
     names = ("run_id", "audit_run", "state", "equal_ratio", "samples", "equal", "failed", "unmatched", "asked", "key_id")
-    return {name: getattr(said, name) for name in names} | {"derived_equal": derived.equal, "derived_difference": derived.difference}
+    told = {"derived_equal": derived.equal, "derived_difference": derived.difference, "derived_left": derived.why_left}
+    return {name: getattr(said, name) for name in names} | told

@@ -14,6 +14,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from infra.settings import Settings
+from infra.trust import allows_tasks
 from query_api.cli import showing
 from query_api.cli.client import Client
 from query_api.cli.pulling import bar
@@ -32,6 +33,7 @@ Told = Callable[[str], None]
 
 def try_dry(body: dict[str, Any], models: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     """Prints what a request would come to, for each of several models. Raises: Invalid, NotFound, where it would be rejected."""
+    os.environ["ASSAY_ALLOW_TASK_CODE"] = str(allows_tasks(Settings()))  # here, and in the processes that build
     settings = Settings()
     os.environ["TQDM_DISABLE"] = "1"  # lm-eval's own progress bars would stand among our lines
     bodies = [body | {"model": model} for model in models] or [body]

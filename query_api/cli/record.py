@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from infra.settings import Settings
+from infra.trust import HOW_TASKS
 from query_api.cli import showing
 from query_api.cli.completing import run_ids, topic_names
 from query_api.cli.options import AsJson
@@ -98,6 +99,8 @@ def _shown(found: Any) -> None:
             showing.say(f"in flight at the cut: {', '.join(found.in_flight)}")
         if found.forgotten:
             showing.say(f"not recomputed, for their texts were forgotten: {', '.join(found.forgotten)}")
+        if found.not_trusted:
+            showing.say(f"not recomputed, for their tasks bring Python: {', '.join(found.not_trusted)}; {HOW_TASKS}")
         for difference in found.differences:
             showing.say(difference)
     showing.say("equal" if found.equal else f"not equal: {found.difference}")

@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from starlette.requests import Request
 
-from infra.identity import now_us
 from query_api.access.callers import caller_of
 from query_api.drawing.deciding import figure_told, front, interval_told, percent, share_told
 from query_api.pages.rendering import Content, page
@@ -19,8 +18,6 @@ from streams.deciding.candidates import FIGURES
 from streams.deciding.reading import requirement_of
 from streams.deciding.sentences import as_yaml
 from streams.errors import Invalid, NotFound, Unavailable
-from streams.money.prices import is_stale
-from streams.times import day
 from streams.trust.access import covers
 
 Told = dict[str, Any]
@@ -144,19 +141,14 @@ async def load(request: Request) -> Content:
             return shown | {"made": None} | await _read(state, sentence, asked)
         if "id" in asked:
             kept = await state.deciding.kept(asked["id"])
-            return shown | _shown(kept) | await _to_ask(request, kept) | {"stale": _stale(state.deciding.priced_us(kept.prices))}
+            return shown | _shown(kept) | await _to_ask(request, kept) | {"stale": await state.deciding.stale_prices(kept)}
         told = told_by(asked)
         made = await state.deciding.reckoned(Asking(requirement_of(told), "the page")) if told else None
     except (Invalid, NotFound) as error:  # the form stays, with the reason
         return shown | {"made": None, "why": str(error)}
     if made is None:
         return shown | {"made": None}
-    return (
-        shown
-        | _shown(made)
-        | await _to_ask(request, made)
-        | {"yaml": as_yaml(told), "stale": _stale(state.deciding.priced_us(made.prices))}
-    )
+    return shown | _shown(made) | await _to_ask(request, made) | {"yaml": as_yaml(told), "stale": await state.deciding.stale_prices(made)}
 
 
 async def _read(state: State, sentence: str, asked: Mapping[str, str]) -> Content:
@@ -189,12 +181,6 @@ async def _to_ask(request: Request, made: RecommendationMade) -> Content:
     """What asking for each of its next runs comes to, and whether who looks may; `here` leads back to this recommendation."""
     may = covers(caller_of(request).role, "submitter")
     return {"buyings": await asked_of(state_of(request), made), "may": may, "here": dict(request.query_params)}
-
-
-def _stale(published_us: int | None) -> str | None:
-    """Since when nobody has said that its prices hold, where that is long ago."""
-    at_us = now_us()
-    return day(published_us) if published_us is not None and is_stale(published_us, None, at_us=at_us) else None
 
 
 def _shown(made: RecommendationMade) -> Content:

@@ -3,12 +3,28 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, TypeVar, get_args
 
 from schemas.requirements import Allowed, Emissions, Latency, ModelKind, Preference, Requirement, Spending, Step, Traffic
 from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
-from streams.deciding.quantities import BYTES, GRAMS, JOULES, RATES, SECONDS, SHARES, TOKENS, amount, money, share, written
+from streams.deciding.quantities import (
+    BYTES,
+    DOLLAR,
+    GRAMS,
+    JOULES,
+    RATES,
+    SECONDS,
+    SHARES,
+    TOKENS,
+    amount,
+    money,
+    rate,
+    share,
+    usd,
+    written,
+)  # fmt: skip
 from streams.deciding.requiring import AIR_GAPPED
 from streams.errors import Invalid
 from streams.numbers import MOST_LONG, shown
@@ -21,10 +37,11 @@ MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
 WEIGHTS: Final = {"": Decimal(1), **SHARES}
-# In which units a tolerance may be written, by its figure's own unit; those of money besides in a currency.
+# In which units a tolerance may be written, by its figure's own unit; one of money in any currency that has a rate.
 TOLERANCES: Final[Mapping[str, Mapping[str, Decimal]]] = {
     "ratio": WEIGHTS, "s": SECONDS, "bytes": BYTES, "J/token": JOULES, "g/1M tokens": GRAMS, "requests/s": RATES,
 }  # fmt: skip
+PER: Final = {"per_month": "month", "per_1m_tokens": "1M tokens", "capital": ""}  # what an amount of the budget is for
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 PLACES: Final = ("cpu", "one-gpu", "several-gpus", AIR_GAPPED)
 KNOWN: Final[Mapping[str, Sequence[str]]] = {"places": PLACES, "kinds": get_args(ModelKind)}
@@ -34,7 +51,7 @@ LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences"
 def requirement_of(told: Told) -> Requirement:
     """The requirement that a file's mapping tells. Raises: Invalid, naming the field."""
     _known(told, PARTS, "the requirement")
-    rates = {currency: _rate(value, currency) for currency, value in _part(told, "rates").items()}
+    rates = {currency: rate(value, currency) for currency, value in _part(told, "rates").items()}
     usual = Preference().points if told.get("traffic") is not None else QUALITY_ALONE
     return Requirement(
         tasks=_numbers(told, "tasks"), floors=_floors(told),
@@ -60,15 +77,6 @@ def _known(told: Told, names: tuple[str, ...], where: str) -> None:
         near = difflib.get_close_matches(unknown, names, n=1, cutoff=0.5)
         meant = f"did you mean {near[0]}?" if near else f"the fields are {', '.join(names)}"
         raise Invalid(f"{where} has no field {unknown!r}; {meant}", code="requirement")
-
-
-def _rate(value: Any, currency: str) -> Decimal:
-    number, unit = written(value, f"rates.{currency}")
-    if currency == "USD":
-        raise Invalid("rates has USD, which rates are in: one is one; leave it out", code="rate")
-    if unit not in ("", "USD") or number <= 0:
-        raise Invalid(f"rates.{currency} is {shown(value)}; write the USD that one {currency} is worth, as 1.08", code="rate")
-    return number
 
 
 def _numbers(told: Told, name: str) -> dict[str, float]:
@@ -130,7 +138,7 @@ def _count(value: Any, name: str, units: Mapping[str, Decimal]) -> int:
 def _spending(told: Told, rates: Mapping[str, Decimal]) -> Spending:
     names = {"per_month": "per_month_usd_nano", "per_1m_tokens": "per_1m_tokens_usd_nano", "capital": "capital_usd_nano"}
     _known(told, tuple(names), "budget")
-    return Spending(**{names[name]: money(value, f"budget.{name}", rates) for name, value in told.items()})
+    return Spending(**{names[name]: money(value, f"budget.{name}", rates, per=PER[name]) for name, value in told.items()})
 
 
 def _emissions(told: Told) -> Emissions:
@@ -201,6 +209,13 @@ def _step(told: Any, rates: Mapping[str, Decimal]) -> Step:
     _known(told, ("figure", "tolerance"), "prefer.order")
     figure = str(told["figure"])
     _known({figure: None}, tuple(FIGURES), "prefer")
-    unit = FIGURES[figure].unit
-    units = TOLERANCES.get(unit) or {unit: Decimal(1), "USD": Decimal(1), **rates}
-    return Step(figure=figure, tolerance=_in(units, told.get("tolerance", 0), f"prefer.order.tolerance of {figure}"))
+    return Step(figure=figure, tolerance=_tolerance(told.get("tolerance", 0), figure, rates))
+
+
+def _tolerance(value: Any, figure: str, rates: Mapping[str, Decimal]) -> float:
+    """A tolerance in its figure's unit. Raises: Invalid for a unit of another kind."""
+    name, (currency, _, per) = f"prefer.order.tolerance of {figure}", FIGURES[figure].unit.partition("/")
+    if currency != DOLLAR:
+        return _in(TOLERANCES[FIGURES[figure].unit], value, name)
+    number, unit = written(value, name)
+    return float(Fraction(number) * usd(unit or DOLLAR, name, rates, per=per))

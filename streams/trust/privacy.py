@@ -44,9 +44,9 @@ QUOTING: Final[Mapping[type[Record], tuple[str, ...]]] = {
 OURS: Final = frozenset({
     "adaptive", "agent-lost", "agent-stopped", "budget", "budget-time", "budget-usd", "cancelled", "chat", "deadline", "device-lost",
     "engine-answers", "engine-cannot", "engine-died", "fewshot", "forgotten", "job-kind", "limit", "no-chat-template", "no-master-key",
-    "nothing-to-do", "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "slo", "stopping", "task-twice",
-    "text-key", "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite", "unknown-task", "vary",
-    "workload",
+    "nothing-to-do", "out-of-bounds", "out-of-memory", "pins-differ", "repeats", "samples-missing", "sealed-mark", "slo", "stopping",
+    "task-code", "task-twice", "text-key", "thinking-likelihood", "too-long", "trace", "truncated", "unknown-engine", "unknown-suite",
+    "unknown-task", "vary", "workload",
 })  # fmt: skip
 OURS_BEGINNING: Final = ("model-",)
 # No text of the client's; "model" is the tokenizer's own template, the others are our words.

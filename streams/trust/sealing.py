@@ -10,11 +10,13 @@ whoever repeats an event after a crash writes the same once more. A place has a 
 texts of one place, of which there are a few (SP 800-38D bounds 2^32 under a key); that it is derived tells only that two are equal.
 
 A `Text` says under which key it is sealed; a field that is a string or bytes begins with MARK. Sealed again, sealed texts stay as they are.
+People and models may write that mark too: what is not sealed behind it is a text as any other, and is sealed; of a request it is refused.
 Sources: NIST SP 800-38D (GCM), RFC 2104 (HMAC); a nonce from the text as in RFC 5297 (SIV).
 """
 
 import hmac
 import json
+import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable
@@ -27,10 +29,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from schemas.event import Event, Producer, Text
 from schemas.results import SampleScored
-from streams.errors import Permanent
-from streams.trust.privacy import PRIVATE, Owner, replaced
+from streams.errors import Invalid, Permanent
+from streams.trust.privacy import PRIVATE, Owner, replaced, texts_of
 
 MARK: Final = "assay-sealed-1:"  # then the key's id, a colon, and nonce and sealed text, in base64 where the field is a string
+FORM: Final = re.compile(rf"{MARK}[0-9a-f]{{16}}-[0-9]{{1,9}}:(?:[0-9A-Za-z+/]{{4}}){{9,}}(?:[0-9A-Za-z+/]{{2,3}}={{1,2}})?", re.ASCII)
+BYTES_FORM: Final = re.compile(rb"%b[0-9a-f]{16}-[0-9]{1,9}:.{28,}" % MARK.encode(), re.DOTALL)  # a nonce and a tag at least
 NONCE_BYTES: Final = 12
 KEY_BYTES: Final = 32
 ALTERED: Final = "text-altered"
@@ -61,7 +65,7 @@ def opened(event: E, keys: Keys) -> E:
 
 def part_opened(parts_json: str, keys: Keys, **about: object) -> str:
     """The parts of a score that is held without its event. `about`: organisation_id, and the fields of its id. Raises: as `opened`."""
-    if not is_sealed(parts_json):
+    if not is_marked(parts_json):
         return parts_json
     known = {"occurred_us": 0, "producer": NOBODY, "visibility": PRIVATE, "doc_id": 0, "value": None, "parts_json": parts_json}
     return opened(SampleScored.model_validate(known | about), keys).parts_json or ""
@@ -78,7 +82,17 @@ def room(most_bytes: int, *, texts: int) -> int:
 
 
 def is_sealed(value: Any) -> bool:
-    """Whether a text is sealed."""
+    """Whether a text has the form of a sealed one."""
+    match value:
+        case Text():
+            return value.key_id is not None
+        case bytes():
+            return BYTES_FORM.fullmatch(value) is not None
+    return isinstance(value, str) and FORM.fullmatch(value) is not None
+
+
+def is_marked(value: Any) -> bool:
+    """Whether a text begins as sealed ones do, whoever wrote it."""
     match value:
         case Text():
             return value.key_id is not None
@@ -87,10 +101,16 @@ def is_sealed(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(MARK)
 
 
+def check(event: Event) -> None:
+    """Raises: Invalid where a text of a private event from outside begins as sealed ones do: who reads it would take it for one."""
+    if event.visibility == PRIVATE and (found := next((path for path, value in texts_of(event).items() if is_marked(value)), None)):
+        raise Invalid(f"{found} begins with {MARK!r}, by which sealed texts are known here: begin it otherwise", code="sealed-mark")
+
+
 def _sealed(key: Key, organisation: str, value: Any, owner: Owner, path: str) -> Any:
-    if is_sealed(value):
-        return value
     place = _place(organisation, owner, path)
+    if is_sealed(value) and not _is_forged(key, value, place):
+        return value
     match value:
         case Text():
             nonce, told = _encrypted(value.bytes, key, place)
@@ -101,8 +121,29 @@ def _sealed(key: Key, organisation: str, value: Any, owner: Owner, path: str) ->
     return f"{MARK}{key.key_id}:{b64encode(b''.join(_encrypted(value.encode(errors='backslashreplace'), key, place))).decode()}"
 
 
+def _is_forged(key: Key, value: Any, place: bytes) -> bool:
+    """Whether what says that it is sealed is not, or not for that organisation. What a key of its before sealed is not looked at: that
+    one is gone."""
+    match value:
+        case Text():  # it says so beside its bytes, where nobody outside writes
+            return False
+        case bytes():
+            name, _, told = value.removeprefix(MARK.encode()).partition(b":")
+        case _:
+            name, _, coded = value.removeprefix(MARK).encode().partition(b":")
+            told = b64decode(coded)
+    own = key.key_id.encode()
+    if name != own:
+        return name.partition(b"-")[0] != own.partition(b"-")[0]
+    try:
+        _decrypted(told[:NONCE_BYTES], told[NONCE_BYTES:], key, place)
+    except InvalidTag:
+        return True
+    return False
+
+
 def _opened(keys: Keys, organisation: str, value: Any, owner: Owner, path: str) -> Any:
-    if not is_sealed(value):
+    if not is_marked(value):
         return value
     place = _place(organisation, owner, path)
     try:

@@ -24,9 +24,11 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine, in this process."""
-    return Engine(tmp_path_factory.mktemp("engine"))
+    made = Engine(tmp_path_factory.mktemp("engine"))
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     for version in ("1", "2"):
         found.run(Statement(f"INSERT INTO fact_prices (event_id, version, occurred_us) VALUES ('p{version}', '{version}', {version})"))
     yield found
+    found.close()
 
 
 COSTS = [("1", True, 1.0), ("1", False, 2.0), ("2", False, 3.0)]

@@ -66,7 +66,7 @@ PLACES = (".index", ".timeindex")  # of a log's records alone, and many times as
 MARKED = "planted-organisation"  # what must be found, or the search is blind
 SEAL_KEY = key_of(7).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PLANTED = {
-    "session_secret": "planted-session-3Zq", "api_key": "", "oidc_client_secret": "planted-oidc-8Kw",
+    "session_secret": "planted-session-3Zq-which-nobody-guesses", "api_key": "", "oidc_client_secret": "planted-oidc-8Kw",
     "registry_password": "planted-registry-2Xv", "clickhouse_password": "planted-clickhouse-5Rt",
     "master_key": new_master().strip(), "reader_key": "planted-reader-9Lm", "seal_key": SEAL_KEY,
 }  # fmt: skip

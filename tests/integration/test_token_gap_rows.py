@@ -41,6 +41,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         )
         made.run(Statement(f"INSERT INTO fact_token_timings VALUES ({values}, 0, {number}, {number}, 0)"))
     yield made
+    made.close()
 
 
 def _text(numbers: list[int]) -> str:

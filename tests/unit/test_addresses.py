@@ -2,7 +2,9 @@
 
 import socket
 import threading
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from gpu_agent.engines.served.client import Client
@@ -14,9 +16,11 @@ from streams.errors import Invalid, Temporary
 
 METADATA = [
     "169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "224.0.0.1", "100.100.100.200", "[fd20:ce::254]",
-    "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]",
+    "[64:ff9b::a9fe:a9fe]", "[2002:a9fe:a9fe::1]", "168.63.129.16", "[::ffff:168.63.129.16]", "[64:ff9b:1::a9fe:a9fe]",
+    "[64:ff9b:1:a9fe:a9:fe00::]", "[64:ff9b:1:a9:fe:a9fe::]", "[64:ff9b:1:0:a9:fea9:fe00::]", "[::169.254.169.254]",
 ]  # fmt: skip
-OWN = ["http://[::1]:8000", "http://0.0.0.0:8000", "http://127.9.0.1", "http://[::]:80", "http://[::ffff:127.0.0.1]", "http://localhost:1"]
+OWN = ["http://[::1]:8000", "http://0.0.0.0:8000", "http://127.9.0.1", "http://[::]:80", "http://[::ffff:127.0.0.1]", "http://localhost:1",
+       "http://[64:ff9b:1::7f00:1]", "http://[::127.0.0.1]"]  # fmt: skip
 
 
 @pytest.mark.parametrize("host", METADATA)
@@ -25,7 +29,13 @@ def test_where_machines_are_told_about_themselves_nobody_asks(host: str) -> None
     for own in (True, False):
         with pytest.raises(Invalid, match="give the server's address"):
             Askable(own=own).check(f"http://{host}/latest")
-        for url in ("http://10.0.0.1", "http://no-such-host.invalid"):
+        for url in (
+            "http://10.0.0.1",
+            "http://[64:ff9b:1::a00:1]",
+            "http://[64:ff9b::a00:1]",
+            "http://[2001:db8::1]",
+            "http://no-such-host.invalid",
+        ):
             Askable(own=own).check(url)
 
 
@@ -37,6 +47,17 @@ def test_an_agents_own_machine_is_asked_where_nobody_needs_a_key(url: str) -> No
     for settings in (Settings(api="http://0.0.0.0:1"), Settings(api_door="closed"), Settings(ask_loopback=False)):
         with pytest.raises(Invalid, match="ASSAY_ASK_LOOPBACK"):
             Askable.of(settings).check(url)
+
+
+def test_an_agents_own_machine_is_itself_by_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind each may stand what listens for its own network alone."""
+    told = SimpleNamespace(family=socket.AF_INET, address="10.1.2.3"), SimpleNamespace(family=socket.AF_INET6, address="fd00::5%eth0")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": [*told, SimpleNamespace(family=-1, address="aa:bb")]})
+    for url in ("http://10.1.2.3:80", "http://[fd00::5]", "http://[::ffff:10.1.2.3]"):
+        with pytest.raises(Invalid, match="the agent's own machine"):
+            Askable(own=False).check(url)
+        Askable(own=True).check(url)
+    Askable(own=False).check("http://10.1.2.4")
 
 
 def test_what_is_connected_to_is_held_to_it_too() -> None:

@@ -11,13 +11,14 @@ from starlette.responses import Response
 from infra import api_keys
 from infra.addresses import is_loopback, needs_keys
 from infra.settings import Settings
-from query_api.access.sessions import COOKIE, Sessions
+from query_api.access.sessions import COOKIE, Sessions, _mark
 from query_api.access.signing_in import _local
+from query_api.cli import access
 from query_api.routes import OPERATIONS
 from schemas.event import Producer
 from schemas.trust import AccessChanged
 from streams.errors import Invalid
-from streams.trust.access import ROLES, Access, Role, covers, state_of
+from streams.trust.access import ROLES, VOUCHED, Access, Role, covers, is_vouched, state_of
 from streams.trust.privacy import told
 
 DAY_US = 24 * 3600 * 10**6
@@ -124,8 +125,32 @@ def test_a_session_is_of_one_key(tmp_path: Path) -> None:
     assert sessions.is_of(found[1], changed("a", key_hash="scrypt$the-first-hash-of-it"))
     assert not sessions.is_of(found[1], changed("a", key_hash="scrypt$another-hash-of-it"))
     assert sessions.key_id(request_with(cookie[:-2] + "xx")) is None
-    assert Sessions(Settings.model_validate({"home": tmp_path, "session_secret": "other"})).key_id(request_with(cookie)) is None
+    assert Sessions(Settings.model_validate({"home": tmp_path, "session_secret": "other" * 8})).key_id(request_with(cookie)) is None
     assert (tmp_path / "session-secret").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("left", ["", "\n", "a" * 31])
+def test_a_secret_that_could_be_guessed_signs_no_sessions(left: str, tmp_path: Path) -> None:
+    """An empty one, as a crash may leave its file, would let anybody in as anybody."""
+    (tmp_path / "session-secret").write_text(left)
+    with pytest.raises(Invalid, match=r"session-secret, as a crash may leave it, holds \d+ letters.*: delete it"):
+        Sessions(Settings(home=tmp_path))
+    with pytest.raises(Invalid, match="ASSAY_SESSION_SECRET holds 6 letters"):
+        Sessions(Settings.model_validate({"home": tmp_path / "new", "session_secret": "secret"}))
+
+
+def test_a_session_of_a_member_is_of_one_admission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What marks it is drawn anew each time, and is no word that everybody knows."""
+    said = list[AccessChanged]()
+    monkeypatch.setattr(access, "_publish", said.append)
+    for _ in range(2):
+        access.admit("ann@example.org", organisation="acme")
+    sessions, (first, again) = Sessions(Settings(home=tmp_path)), said
+    assert is_vouched(first) and first.subject == again.subject
+    assert sessions.is_of(_mark(first), first) and not sessions.is_of(_mark(first), again)
+    assert len(_mark(first)) == 16 and _mark(first) in (first.key_hash or "")
+    before = [changed("a", key_hash=VOUCHED, at_us=at_us) for at_us in (1, 2)]
+    assert not sessions.is_of(VOUCHED, before[0]) and not sessions.is_of(_mark(before[0]), before[1])
 
 
 def test_whoever_signs_in_is_led_nowhere_else() -> None:

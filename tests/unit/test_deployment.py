@@ -11,6 +11,7 @@ import pytest
 import yaml
 from pydantic import SecretStr, ValidationError
 
+from infra.addresses import Askable
 from infra.embedded.broker import properties
 from infra.embedded.processes import SECRETS, STORES, TEXTS, endpoint, environment, stack
 from infra.engine_environments import BROUGHT
@@ -29,6 +30,7 @@ PINNED = re.compile(r"^[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$")
 # What differs between a node on loopback and one among containers.
 OF_THE_PLACE = {"process.roles", "node.id", "controller.quorum.voters", "listeners", "advertised.listeners", "log.dirs",
                 "listener.security.protocol.map", "controller.listener.names"}  # fmt: skip
+READING = {name for name, service in SERVICES.items() if "ASSAY_MASTER_KEY" in service.get("environment", ())}
 LISTENS = {"broker": 9092, "registry": 8081, "clickhouse": 8123}
 # Kinds of image: what each may hold of the heavy libraries, and which of our packages.
 KINDS = {"api": (set[str](), "query_api"), "agents": ({"lm-eval", "datasets"}, "agents"), "gpu_agent": ({"torch", "vllm"}, "gpu_agent"),
@@ -113,6 +115,17 @@ def test_a_service_of_ours_may_do_little(name: str) -> None:
     """No privilege, nothing written but its own state."""
     service = OURS[name]
     assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", sorted(OURS.keys() - {"registry"}))
+def test_nobody_asks_its_own_machine_where_the_api_wants_keys(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor runs Python of tasks, but where whoever starts the stack says so."""
+    monkeypatch.delenv("ASSAY_ALLOW_TASK_CODE")
+    given = Settings.model_validate(settings(name))
+    assert not Askable.of(given).own and not given.allow_task_code
+    said = {"ASSAY_ASK_LOOPBACK": "true", "ASSAY_ALLOW_TASK_CODE": "true"}
+    given = Settings.model_validate(settings(name, said))
+    assert Askable.of(given).own and given.allow_task_code is (True if name in READING else None)
 
 
 def test_the_operations_page_scrapes_every_service_that_measures() -> None:

@@ -18,7 +18,7 @@ from schemas.event import Event
 from schemas.released import released_codec
 from schemas.requests import Adapter, Chat, EngineChoice, ModelRef, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
-from schemas.results import Documents, Figure, RunScored
+from schemas.results import Documents, Figure, PricePublished, RunScored
 from schemas.runs import ModelCard, PlannedTask
 from schemas.settled import RunSettled
 from streams.boards.ranking import chosen as chosen_board
@@ -30,6 +30,7 @@ from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of, kind_of
 from streams.deciding.next_runs import Asked, Question, next_runs
 from streams.deciding.operating import fitting, operating_point, points_of
+from streams.deciding.price_ages import prices_of, stale_prices
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import Recommendation, recommend
 from streams.deciding.scoring import scores_of
@@ -415,6 +416,16 @@ def test_capital_and_carbon_follow_from_prices() -> None:
     assert told.made is not None
     assert told.made.worlds.points["capital_usd"].tolist() == [24_000]  # 20/s with a fifth to spare at 10/s each
     assert own.candidates[0].figures["gco2_per_1m_tokens"].value == pytest.approx(2e6 / 3.6e6 * 1.5 * 400)
+
+
+def test_prices_that_figures_rest_on_are_old_whatever_else_is_new() -> None:
+    """The GPU's hour is of 1970; a price of another thing under a new version makes it no younger."""
+    prices, now = priced(), 10**15
+    new = price("kwh", 0.3, unit="kWh").model_dump(exclude={"event_id"}) | {"occurred_us": now, "version": "2026"}
+    prices.book.fold(PricePublished.model_validate(new))
+    places = evidence([L40S], run(1, "a", L40S, scores={GSM: rights(0.6, seed=2)}, speed=load(10))).deployed
+    assert stale_prices(prices_of(places, prices), now_us=now) == ("gpu_hour:L40S in region any: of 1970-01-01",)
+    assert stale_prices(prices_of(places, prices), now_us=10) == ()
 
 
 def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> None:

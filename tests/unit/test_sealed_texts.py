@@ -1,5 +1,6 @@
 """Texts of private events sealed: they open where they were sealed and nowhere else, with their key and no other."""
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -14,7 +15,10 @@ from schemas.jobs import JobPlanned, JobReleased
 from schemas.measurements import Answer, SampleAnswered
 from schemas.requests import Chat, EngineChoice, EvaluationRequested, Judgement, ModelRef, TaskChoice
 from schemas.results import SampleScored
-from streams.errors import Permanent
+from schemas.runs import RunChanged
+from schemas.trust import DeadLettered
+from streams import planning
+from streams.errors import Invalid, Permanent
 from streams.fitting import answered_within
 from streams.trust.privacy import NOBODYS, PRIVATE, WITHHELD, replaced, told
 from streams.trust.sealing import ALTERED, MARK, Key, is_sealed, keyed, opened, part_opened, room, sealed
@@ -158,6 +162,43 @@ def test_what_only_looks_sealed_is_refused(told: str) -> None:
     )  # fmt: skip
     with pytest.raises(Permanent, match="is not what was sealed there"):
         opened(request, lambda _: KEY)
+
+
+FORGED = (
+    f"{MARK}x:{SECRET}",
+    f"{MARK}0000456789abcdef-1:{b64encode(bytes(40)).decode()}",
+    f"{MARK}{KEY.key_id}:",
+    f"{MARK}{KEY.key_id}:{b64encode(bytes(40)).decode()}",
+    MARK,
+)
+
+
+@pytest.mark.parametrize("told", FORGED)
+def test_a_text_that_begins_as_sealed_ones_do_is_sealed_as_any_other(told: str) -> None:
+    """A model's or a person's: it is not in the log as it is, and opens as it was; sealed again it is the same."""
+    about: dict[str, Any] = {"occurred_us": 1, "producer": STAMP, "visibility": PRIVATE}
+    failed = RunChanged.model_validate(about | {"run_id": run_named("r"), "state": "failed", "reason_code": "x", "message": told})
+    letter = DeadLettered.model_validate(
+        about | {"topic": "t", "partition": 0, "offset": 1, "reason_code": "c", "message": "m", "payload": told.encode() + bytes(40)}
+    )
+    for one in (failed, letter):
+        closed = sealed(one, KEY)
+        assert SECRET not in repr(closed) and closed != one and sealed(closed, KEY) == closed == sealed(closed, OTHER)
+        assert opened(closed, keys) == one
+
+
+@pytest.mark.parametrize("told", FORGED)
+def test_a_private_request_s_text_that_begins_as_sealed_ones_do_is_refused(told: str) -> None:
+    """With the field; of a run that is told to all it is a text."""
+    request = EvaluationRequested(
+        occurred_us=1, producer=STAMP, run_id=run_named("r"), model=ModelRef(uri="m"), visibility=PRIVATE, chat=Chat(system=told),
+        tasks=(TaskChoice(name="t"),),
+    )  # fmt: skip
+    with pytest.raises(Invalid, match=r"chat\.system begins with 'assay-sealed-1:'") as refused:
+        planning.check(request)
+    assert refused.value.code == "sealed-mark"
+    planning.check(request.model_copy(update={"visibility": "organisation"}))
+    planning.check(request.model_copy(update={"chat": Chat(system=f" {told}")}))
 
 
 def test_a_job_opens_in_its_lease_as_in_its_plan() -> None:

@@ -202,7 +202,8 @@ def test_a_key_s_file_that_was_altered_does_not_open(tmp_path: Path, name: str) 
         "master": masters(settings(tmp_path, master_key=SECOND))[0].master_id,
     }
     path.write_text(json.dumps(said | {name: other[name]}))
-    with pytest.raises(Invalid, match="is not what was wrapped") as refused:
+    why = "is not its place: take it out" if name in ("organisation", "key_id") else "is not what was wrapped"
+    with pytest.raises(Invalid, match=why) as refused:
         TextKeys(settings(tmp_path, master_key=f"{FIRST}\n{SECOND}")).of(path.stem)
     assert refused.value.code == "text-key"
 
@@ -238,6 +239,71 @@ def test_a_key_s_file_that_is_broken_is_its_organisation_s_matter_alone(tmp_path
         path.rmdir()
     path.write_bytes(whole)
     assert one.of(key.key_id) == key == TextKeys(given).current("acme")
+
+
+@pytest.mark.parametrize("name", ["copy-1.json", "0000000000000000-1.json", "{}.json.bak", ".{}.json.0a.new"])
+def test_a_copy_of_a_key_is_told_and_goes_with_it(tmp_path: Path, name: str) -> None:
+    """As a restore, or a process that died, leaves it: nothing is sealed under it, and whoever is forgotten is forgotten there too."""
+    keys = TextKeys(settings(tmp_path))
+    key, theirs = keys.current("acme"), keys.current("other")
+    own = keys.folder / f"{key.key_id}.json"
+    wrapped, copy = json.loads(own.read_text())["wrapped"], keys.folder / name.format(key.key_id)
+    copy.write_bytes(own.read_bytes())
+    (told,) = keys.broken()
+    assert str(copy) in str(told) and "take it out of the folder" in str(told)
+    assert [one.key_id for one in keys.every()] == sorted([key.key_id, theirs.key_id], key=lambda one: one != key.key_id)
+    own.unlink()  # what is left is the copy: what it was is told all the same
+    (gone,) = keys.forget("acme", by="ann", reason="asked")
+    assert gone.key_id == key.key_id and gone.forgotten_us is not None
+    assert not any(wrapped in path.read_text() for path in keys.folder.iterdir())
+    assert copy.exists() == (name == "0000000000000000-1.json")
+    with pytest.raises(Permanent, match="forgotten"):
+        keys.of(key.key_id)
+    assert keys.of(theirs.key_id) == theirs
+
+
+def test_a_key_in_another_s_place_seals_nothing(tmp_path: Path) -> None:
+    """Else an organisation's texts would go with another's key. The right file brought back, all is as before."""
+    keys = TextKeys(settings(tmp_path))
+    key, theirs = keys.current("acme"), keys.current("beta")
+    own, other = (keys.folder / f"{one.key_id}.json" for one in (key, theirs))
+    whole = own.read_bytes()
+    own.write_bytes(other.read_bytes())
+    for one in (keys, TextKeys(settings(tmp_path))):
+        one.check()
+        assert len(one.broken()) == 1 and [kept.organisation for kept in one.every()] == ["beta"]
+        for act in (partial(one.current, "acme"), partial(one.of, key.key_id), partial(one.forget, "acme", by="ann", reason="")):
+            with pytest.raises(Invalid, match=f"holds key {theirs.key_id} of organisation 'beta', and is not its place") as refused:
+                act()
+            assert refused.value.code == "text-key"
+    keys.forget("beta", by="ann", reason="")
+    assert not own.read_text().strip()
+    with pytest.raises(Invalid, match="holds no key of texts"):  # and no new key has its name
+        keys.current("acme")
+    own.write_bytes(whole)
+    assert TextKeys(settings(tmp_path)).current("acme") == key
+
+
+def test_a_key_that_no_master_key_unwraps_is_its_organisation_s_matter_alone(tmp_path: Path) -> None:
+    """While others are unwrapped: damaged, or brought back from before a rewrapping, it stops nobody else, and is told."""
+    given = settings(tmp_path, master_key=FIRST)
+    keys = TextKeys(given)
+    key, theirs = keys.current("acme"), keys.current("beta")
+    path = keys.folder / f"{key.key_id}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"master": "0" * 16}))
+    for one in (keys, TextKeys(given)):
+        one.check()
+        (told,) = one.broken()
+        assert str(path) in str(told) and "master key 0000000000000000 wrapped it" in str(told)
+        assert one.current("beta") == one.of(theirs.key_id) == theirs
+        for act in (partial(one.current, "acme"), partial(one.of, key.key_id)):
+            with pytest.raises(Invalid, match="bring the right file back") as refused:
+                act()
+            assert refused.value.code == "text-key"
+    assert TextKeys(given).current("gamma").key_id
+    rotated = TextKeys(settings(tmp_path, master_key=f"{SECOND}\n{FIRST}"))
+    assert rotated.rewrap() == 2 and len(rotated.broken()) == 1
+    assert keys.forget("acme", by="ann", reason="")[0].forgotten_us is not None
 
 
 def test_what_cannot_be_sealed_under_a_broken_key_is_said_without_its_words(tmp_path: Path) -> None:
