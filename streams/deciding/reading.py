@@ -3,12 +3,28 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Final, TypeVar, get_args
 
 from schemas.requirements import Allowed, Emissions, Latency, ModelKind, Preference, Requirement, Spending, Step, Traffic
 from streams.deciding.candidates import FIGURES
 from streams.deciding.curves import curve
-from streams.deciding.quantities import BYTES, GRAMS, JOULES, RATES, SECONDS, SHARES, TOKENS, amount, money, rate, share, written
+from streams.deciding.quantities import (
+    BYTES,
+    DOLLAR,
+    GRAMS,
+    JOULES,
+    RATES,
+    SECONDS,
+    SHARES,
+    TOKENS,
+    amount,
+    money,
+    rate,
+    share,
+    usd,
+    written,
+)  # fmt: skip
 from streams.deciding.requiring import AIR_GAPPED
 from streams.errors import Invalid
 from streams.numbers import MOST_LONG, shown
@@ -21,7 +37,7 @@ MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
 WEIGHTS: Final = {"": Decimal(1), **SHARES}
-# In which units a tolerance may be written, by its figure's own unit; those of money besides in a currency.
+# In which units a tolerance may be written, by its figure's own unit; one of money in any currency that has a rate.
 TOLERANCES: Final[Mapping[str, Mapping[str, Decimal]]] = {
     "ratio": WEIGHTS, "s": SECONDS, "bytes": BYTES, "J/token": JOULES, "g/1M tokens": GRAMS, "requests/s": RATES,
 }  # fmt: skip
@@ -193,6 +209,13 @@ def _step(told: Any, rates: Mapping[str, Decimal]) -> Step:
     _known(told, ("figure", "tolerance"), "prefer.order")
     figure = str(told["figure"])
     _known({figure: None}, tuple(FIGURES), "prefer")
-    unit = FIGURES[figure].unit
-    units = TOLERANCES.get(unit) or {unit: Decimal(1), "USD": Decimal(1), **rates}
-    return Step(figure=figure, tolerance=_in(units, told.get("tolerance", 0), f"prefer.order.tolerance of {figure}"))
+    return Step(figure=figure, tolerance=_tolerance(told.get("tolerance", 0), figure, rates))
+
+
+def _tolerance(value: Any, figure: str, rates: Mapping[str, Decimal]) -> float:
+    """A tolerance in its figure's unit. Raises: Invalid for a unit of another kind."""
+    name, (currency, _, per) = f"prefer.order.tolerance of {figure}", FIGURES[figure].unit.partition("/")
+    if currency != DOLLAR:
+        return _in(TOLERANCES[FIGURES[figure].unit], value, name)
+    number, unit = written(value, name)
+    return float(Fraction(number) * usd(unit or DOLLAR, name, rates, per=per))

@@ -272,11 +272,11 @@ def test_the_pages_example_is_read() -> None:
         ({"prefer": {"points": {"price": 1}}}, "prefer has no field 'price'"),
         ({"prefer": {"order": [3]}}, "write a figure"),
         ({"prefer": {"order": [{"figure": "quality", "tolerance": "10 ms"}]}}, "quality has the unit 'ms'; write 10 without one, or in %"),
-        ({"prefer": {"order": [{"figure": "usd_per_month", "tolerance": "10 GBP"}]}}, "has the unit 'GBP'"),
+        ({"prefer": {"order": [{"figure": "usd_per_month", "tolerance": "10 GBP"}]}}, "is in GBP, which has no rate"),
         ({"prefer": {"order": [{"figure": "price", "tolerance": 1}]}}, "prefer has no field 'price'"),
         ({"prefer": {"points": {"quality": "50 USD"}}}, "points.quality has the unit 'USD'"),
         ({"tasks": {"gsm8k": "50 USD"}}, "tasks.gsm8k has the unit 'USD'; write 50 without one"),
-        ({"rates": {"USD": 0.5}}, "rates has USD"),
+        ({"rates": {"USD": 0.5}}, "rates.USD is told, and amounts are in USD"),
     ],
 )
 def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
@@ -289,7 +289,7 @@ def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:
 def test_a_tolerance_has_its_figures_unit() -> None:
     """Or another of the same kind, which is turned into it; without one it is the figure's."""
     told = {
-        "ttft_p95_s": "10 ms", "quality": "1 %", "usd_per_month": "10 EUR", "usd_per_1m_tokens": 0.1, "memory_bytes": "1 GB",
+        "ttft_p95_s": "10 ms", "quality": "1 %", "usd_per_month": "120 EUR/year", "usd_per_1m_tokens": 0.1, "memory_bytes": "1 GB",
         "goodput_per_s": "60/min", "e2e_p95_s": 2,
     }  # fmt: skip
     order = [{"figure": name, "tolerance": value} for name, value in told.items()]
