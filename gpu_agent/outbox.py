@@ -3,17 +3,19 @@
 Measurements wait in memory while the broker takes them as they come. Where it has taken none for a second, they go to a file of the
 agent's state (unsent.py), and from there into the log, in their order; what comes meanwhile goes behind them. So memory is bounded, and
 what lies in the file outlives the agent: its next start sends it. Of samples nothing is kept here: an attempt that ends half-way is given
-on with those that are done. `MOST_BYTES` in memory make whoever measures wait (a disk that is slower than the measuring, or full).
+on with those that are done. A disk that fails is asked again a few times; then its file is left to the next start, and whoever waits for
+all to be sent is told, as where something in it was damaged. `MOST_BYTES` in memory make whoever measures wait (a disk that is slower than
+the measuring, or full).
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 
@@ -27,8 +29,10 @@ GATHER_S: Final = 0.2  # records that go together are compressed together: a tok
 PATIENCE_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
 AGAIN_S: Final = 0.5
+TRIES: Final = 10  # of reading the file
 CLOSE_S: Final = 2.0
 
+T = TypeVar("T")
 log_line = structlog.get_logger()
 
 
@@ -116,24 +120,49 @@ class Outbox:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(GATHER_S):
                         await self._changed.wait_for(lambda: self._wanted > 0 or len(self) >= AT_ONCE)
-            from_file = await self._take()
-            await self._delivered(self._in_hand)
+            await self._take()
+            if self._in_hand:
+                await self._delivered(self._in_hand)
             async with self._keeping:
-                if from_file or self._in_hand_kept:
-                    await asyncio.to_thread(self._unsent.sent, len(self._in_hand))
+                if self._in_hand_kept or not self._in_hand:
+                    await self._of_file(lambda: self._unsent.sent(len(self._in_hand)))
                 else:
                     self._bytes -= sum(len(one.payload) for one in self._in_hand)
                 self._in_hand, self._in_hand_kept, self._taken_s = [], False, time.monotonic()
             await self._tell()
 
-    async def _take(self) -> bool:
-        """Takes the oldest records in hand; whether they are the file's."""
+    async def _take(self) -> None:
+        """Takes the oldest records in hand; none where those of the file could not be read."""
         async with self._keeping:
-            if from_file := self._unsent.count > 0:
-                self._in_hand, self._in_hand_kept = await asyncio.to_thread(self._unsent.following, most=AT_ONCE), True
+            if self._unsent.count:
+                before = self._unsent.count
+                found = await self._of_file(lambda: self._unsent.following(most=AT_ONCE))
+                self._in_hand, self._in_hand_kept = found or [], bool(found)
+                if found is not None:
+                    self._missed(before - self._unsent.count, "are lost: their file is damaged")
             else:
                 self._in_hand = [self._waiting.popleft() for _ in range(min(AT_ONCE, len(self._waiting)))]
-        return from_file
+
+    async def _of_file(self, work: Callable[[], T]) -> T | None:
+        """What work at the file gives; None where the disk fails all the time: the file is left to the next start, and that is told."""
+        why = ""
+        for _ in range(TRIES):
+            try:
+                return await asyncio.to_thread(work)
+            except OSError as error:
+                why = str(error)
+                log_line.warning("measurements wait in a file that cannot be read", records=self._unsent.count, reason=why)
+                await asyncio.sleep(AGAIN_S)
+        self._missed(self._unsent.count, f"are left to the agent's next start: their file cannot be read ({why})")
+        with suppress(OSError):
+            self._unsent = await asyncio.to_thread(self._unsent.set_aside)
+        return None
+
+    def _missed(self, count: int, why: str) -> None:
+        """Tells whoever waits for all to be sent that so many were not."""
+        if count > 0:
+            log_line.error("measurements are not sent", records=count, reason=why)
+            self._failed = Permanent(f"{count:,} measurements {why}", code="measurements-lost")
 
     async def _delivered(self, records: Sequence[Outgoing]) -> None:
         """Returns when the broker has them, however long that takes; what no record can hold is left out, and its reason kept."""

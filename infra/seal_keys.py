@@ -2,11 +2,13 @@
 
 <key id>.pem        a private key, PKCS #8, readable by its owner alone
 <key id>.pub        its public key, which stays when the private one is gone
-<key id>.endorsed   the signature of it by the key that it took the place of
+<key id>.endorsed   the signature of it by the key that it took the place of, 128 hex digits
 active              the id of the key that signs
+
+Each is there whole, and on the disk, or not at all; whoever reads one that is none is told by its name.
 """
 
-import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,10 +25,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from infra.settings import Settings
 from infra.token_keys import is_token_key, token_key
+from infra.whole_files import put
 from streams.errors import Conflict, Invalid, NotFound
 from streams.trust.statements import Signer, endorsed, key_id, raw
 
 ACTIVE: Final = "active"
+ID: Final = re.compile(r"[0-9a-f]{32}")
+SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ def folder_of(settings: Settings) -> Path:
 def keys_of(settings: Settings) -> list[Key]:
     """Every key that is here, the active one first. Raises: Invalid for what holds none, Unavailable without its token."""
     folder = folder_of(settings)
-    active = _text(folder / ACTIVE)
+    active = _text(folder / ACTIVE, ID, "no id of a key")
     found = {public: _of_files(folder, public, active) for public in map(_public, sorted(folder.glob("*.pub")))}
     if pem := settings.seal_key.get_secret_value():
         given = token_key(pem.strip()) if is_token_key(pem) else _private(pem.encode(), "ASSAY_SEAL_KEY")
@@ -114,36 +119,28 @@ def endorse(settings: Settings, public: bytes) -> Key:
     key, folder = Key(public, None, endorsement=endorsed(public, by.private)), folder_of(settings)
     assert key.endorsement is not None
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
-    _write(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
+    put(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
+    put(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
     return key
 
 
 def _made(settings: Settings, *, endorsement: Signer | None) -> Key:
-    """Its files are there whole before it is the one that signs."""
+    """Its files are there, and on the disk, before it is the one that signs."""
     folder, private = folder_of(settings), Ed25519PrivateKey.generate()
     key = Key(raw(private), private, active=True, endorsement=endorsed(raw(private), endorsement) if endorsement else None)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _write(folder / f"{key.key_id}.pem", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
+    put(folder / f"{key.key_id}.pem", private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     if key.endorsement:
-        _write(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
-    _write(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
-    _write(folder / f"{ACTIVE}.new", key.key_id.encode(), mode=0o644)
-    (folder / f"{ACTIVE}.new").replace(folder / ACTIVE)
+        put(folder / f"{key.key_id}.endorsed", key.endorsement.hex().encode(), mode=0o644)
+    put(folder / f"{key.key_id}.pub", key.pem.encode(), mode=0o644)
+    put(folder / ACTIVE, key.key_id.encode(), mode=0o644)
     return key
-
-
-def _write(path: Path, content: bytes, *, mode: int) -> None:
-    """Writes a file that nobody else could read meanwhile."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(content)
 
 
 def _of_files(folder: Path, public: bytes, active: str) -> Key:
     name = key_id(public)
-    pem, endorsement = folder / f"{name}.pem", _text(folder / f"{name}.endorsed")
-    private = _private(pem.read_bytes(), str(pem)) if pem.exists() else None
+    pem, endorsement = folder / f"{name}.pem", _text(folder / f"{name}.endorsed", SIGNATURE, "no endorsement")
+    private = _private(_bytes(pem), str(pem)) if pem.exists() else None
     if private is not None and raw(private) != public:
         raise Invalid(f"{pem} is not the private half of {name}.pub: bring the right one back, or take it away", code="key-differs")
     return Key(public, private, active=name == active, endorsement=bytes.fromhex(endorsement) if endorsement else None)
@@ -151,7 +148,7 @@ def _of_files(folder: Path, public: bytes, active: str) -> Key:
 
 def _public(path: Path) -> bytes:
     try:
-        key = load_pem_public_key(path.read_bytes())
+        key = load_pem_public_key(_bytes(path))
     except ValueError as error:
         raise Invalid(f"{path} holds no public key: {error}", code="no-key") from error
     if not isinstance(key, Ed25519PublicKey):
@@ -169,5 +166,18 @@ def _private(pem: bytes, where: str) -> Ed25519PrivateKey:
     return key
 
 
-def _text(path: Path) -> str:
-    return path.read_text().strip() if path.exists() else ""
+def _text(path: Path, form: re.Pattern[str], what: str) -> str:
+    """A file's text, empty where there is none. Raises: Invalid for what is not in that form."""
+    if not path.exists():
+        return ""
+    told = _bytes(path).decode(errors="replace").strip()
+    if not form.fullmatch(told):
+        raise Invalid(f"{path} holds {what}: it was damaged; bring the right one back, or take it away", code="no-key")
+    return told
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read ({error.strerror}); keys are readable by who seals", code="no-key") from error

@@ -8,12 +8,13 @@
 <folder>/master.key              the master key of private texts (docs/privacy.md)
 <folder>/clickhouse-users.sql    the statements that make ClickHouse's users (infra/clickhouse_users.py)
 
-What is there stays: whoever asks again adds what lacks. Certificates are the operator's to bring (docs/security.md).
+What is there stays: whoever asks again adds what lacks. What follows from it is written anew, for every agent that has a password here, and
+with the mode that the file has. Certificates are the operator's to bring (docs/security.md).
 Source: KIP-421 and KIP-297 (config providers); Apache Kafka 4.1 documentation, 7.3 SASL/PLAIN.
 """
 
 import argparse
-import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -24,16 +25,19 @@ from infra.clickhouse_users import API, PROJECT
 from infra.kafka.acls import AGENT, OPERATOR, RIGHTS, acls, commands
 from infra.settings import Settings
 from infra.text_keys import new_master
+from infra.whole_files import put
 from streams.errors import Invalid
 
 BROKER: Final = "broker"
 USERS: Final = (*RIGHTS, OPERATOR, BROKER)
 PLAIN: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
+PASSWORD: Final = re.compile(r"[!#-&(-\[\]-~]+")  # what stands between quotes in a line of JAAS as itself: no quote, backslash, or space
 
 
 def write(folder: Path, *, server: str, database: str, agents: Sequence[str] = ()) -> None:
-    """Writes what lacks. `server`: the broker, as the commands name it. `agents`: those that get a user of their own. Raises: Invalid."""
-    own = [f"{AGENT}.{name}" for name in agents]
+    """Writes what lacks. `server`: the broker, as the commands name it. `agents`: more that get a user of their own. Raises: Invalid."""
+    there = {path.name for path in (folder / "kafka").glob(f"{AGENT}.*")}
+    own = sorted({*there, *(f"{AGENT}.{name}" for name in agents)})
     rights = list(acls((*RIGHTS, OPERATOR, *own)))
     passwords = {user: _password(folder / "kafka" / user) for user in (*USERS, *own)}
     _kept(folder / "broker.properties", f"jaas={jaas(passwords)}\n", anew=True)
@@ -68,19 +72,26 @@ def _lines(told: Iterable[str]) -> str:
 
 
 def _password(path: Path) -> str:
-    """That of a file; drawn where there is none: 32 random bytes."""
+    """That of a file; drawn where there is none: 32 random bytes. Raises: Invalid."""
     _kept(path, secrets.token_urlsafe(32) + "\n")
-    return path.read_text().rstrip("\r\n")
+    try:
+        told = path.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"the password in {path} cannot be read ({type(error).__name__})", code="password") from error
+    if not PASSWORD.fullmatch(told):
+        raise Invalid(
+            f"{path} holds no password that every store takes: one line of ASCII letters, digits and signs, without spaces, quotes and "
+            "backslashes; take the file away, and one is drawn", code="password",
+        )  # fmt: skip
+    return told
 
 
 def _kept(path: Path, text: str, *, anew: bool = False) -> None:
-    """A file of mode 0600 with that text; one that is there stays, unless `anew`."""
+    """A file with that text, at first of mode 0600; one that is there stays, or with `anew` its mode: containers' users may read it."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if anew:
-        path.unlink(missing_ok=True)
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-            out.write(text)
+    there = path.exists()
+    if anew or not there:
+        put(path, text.encode(), first=not anew, mode=path.stat().st_mode & 0o777 if there else 0o600)
 
 
 def main() -> None:

@@ -110,6 +110,10 @@ class Settings(BaseSettings):
         default="auto",
         description="Whether the query API wants keys: closed, open (never beyond a trusted machine), or auto: beyond loopback.",
     )
+    api_proxies: str = Field(
+        default="127.0.0.1,::1",
+        description="Addresses, or networks, of proxies before the query API: what they say of who asks, and whether by TLS, counts.",
+    )
     api_key: SecretStr = Field(default=SecretStr(""), description="API key that the command line and clients show; never logged.")
     api_rate: int = Field(default=600, ge=1, description="Requests that a key may make in a minute, where it has no quota of its own.")
     api_rates: str = Field(

@@ -6,12 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def put(path: Path, content: bytes, *, first: bool = False) -> None:
-    """Puts a file there, whole and on the disk, that its owner alone reads; with `first`, only where there is none yet."""
+def put(path: Path, content: bytes, *, first: bool = False, mode: int = 0o600) -> None:
+    """Puts a file there, whole and on the disk, that its owner alone reads, or as `mode` says; with `first`, only where there is none."""
     new = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as out:
+            os.fchmod(descriptor, mode)  # whatever this process's mask is
             out.write(content)
             out.flush()
             os.fsync(out.fileno())

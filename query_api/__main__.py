@@ -12,6 +12,7 @@ from infra.patience import Patient
 from infra.retrying import until_available
 from infra.settings import Settings, of_process
 from query_api.access.door import provider_of
+from query_api.access.proxies import proxies_of
 from query_api.access.rates import Rates
 from query_api.app import app
 from streams.errors import Invalid
@@ -28,7 +29,11 @@ def main() -> None:
     settings = of_process()
     configure(settings, process="query_api")
     try:
-        provider_of(settings), Rates(settings)  # what cannot be right is told before anything is waited for
+        (
+            provider_of(settings),
+            Rates(settings),
+            (proxies := proxies_of(settings)),
+        )  # what cannot be right is told before anything is waited for
     except Invalid as error:
         raise SystemExit(str(error)) from error
     asyncio.run(_prepared(settings))
@@ -36,7 +41,7 @@ def main() -> None:
     # Streams never end by themselves: after two seconds they are cut, and their readers resume by their cursors.
     uvicorn.run(
         app(settings), http=Patient, host=address.hostname or "127.0.0.1", port=address.port or 18000, log_level="warning",
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=2, forwarded_allow_ips=proxies,
     )  # fmt: skip
 
 

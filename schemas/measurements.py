@@ -171,7 +171,7 @@ class TokensTimed(Event):
     @model_validator(mode="after")
     def _in_gaps(self) -> Self:
         if self.arrival_ns:
-            told = list(zip(self.arrival_ns, self.tokens_per_arrival, strict=False))
+            told = list(zip(self.arrival_ns, self.tokens_per_arrival or (1,) * len(self.arrival_ns), strict=False))
             times, tokens = [at for at, _ in told], tuple(count for _, count in told)
             usual, gaps = packed(times)
             made = {"arrival_ns": (), "tokens_per_arrival": () if set(tokens) == {1} else tokens, "first_ns": times[0] if times else None}

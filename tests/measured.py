@@ -16,6 +16,7 @@ from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Priced
 from streams.money.prices import PriceBook
 from streams.settling.documents import packed
+from streams.speed.performance import FORMULA_VERSION
 from tests.runs import run_named
 
 STAMP = Producer(service="test", version="0")
@@ -87,7 +88,7 @@ def run(
         occurred_us=int(str(name)), producer=STAMP, run_id=run_id, state="completed", final=True, inputs_digest="d",
         changed_us=int(str(name)), plan=plan(model, [*tasks], **told), served_elsewhere=served_elsewhere,
         engine=EngineUsed(**(engine | dict(used or {}))), environment_sha=on.sha, environments=(on.sha,), tasks=settled,
-        speed=tuple(speed), speed_formula="1",
+        speed=tuple(speed), speed_formula=FORMULA_VERSION,
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ LONGEST_QUOTE = 200
 MOST_TOKENS = 2**40  # of one answer, as a usage may say
 # How servers say that a text broke off by their own fault, inside a 200. Source: vLLM 0.32 and SGLang (abort, error), DeepSeek's interface.
 BROKEN_OFF = ("abort", "error", "insufficient_system_resource")
+FILTERED = "content_filter"  # a text of fewer tokens than were asked for, by the server's own doing
+UNENDED = "cut: the stream ended without finish_reason, usage or [DONE]"
 
 
 @dataclass(slots=True)
@@ -39,25 +41,28 @@ class Usage:
 class Answer:
     """An answer as it was read. `texts`: when each text came, and whether it was reasoning. `error`: what it tells instead of a text.
 
-    `whole`: it came in one piece, not as a stream.
+    `whole`: it came in one piece, not as a stream; `ended`: its end was told.
     """
 
     texts: list[tuple[int, str, bool]] = field(default_factory=list)
     usage: Usage | None = None
     error: str | None = None
     whole: bool = False
+    ended: bool = False
 
 
 def read_answer(pieces: Pieces, *, kind: str) -> Answer:
     """The answer in a 200's body. `kind`: its content type."""
     answer = Answer()
     try:
-        if "event-stream" in kind:
-            for at_ns, data in _events(pieces):
-                if data != "[DONE]":
-                    _take(answer, at_ns, json.loads(data))
-        elif "json" in kind:
-            answer.whole = True
+        if _streams(kind):
+            for at_ns, name, data in _events(pieces):
+                if data.strip() == "[DONE]":
+                    answer.ended = True
+                else:
+                    _take(answer, at_ns, json.loads(data), name=name)
+        elif "json" in kind.lower():
+            answer.whole = answer.ended = True
             _take(answer, pieces[-1][0] if pieces else 0, json.loads(b"".join(piece for _, piece in pieces)))
         else:
             answer.error = f"not-a-stream: the server answers {kind or 'without a content type'}; is the address right?"
@@ -65,34 +70,62 @@ def read_answer(pieces: Pieces, *, kind: str) -> Answer:
         answer.error = f"not-understood: {type(error).__name__}: {error}"[:LONGEST_QUOTE]
     if answer.error is None and not answer.texts:
         answer.error = "no-token: the answer ended without any text"
+    if answer.error is None and not answer.ended:
+        answer.error = UNENDED
     return answer
 
 
-def _events(pieces: Pieces) -> Iterator[tuple[int, str]]:
-    """Server-sent events' data, each with when its last byte came."""
-    rest, held = b"", list[str]()
+def went_on_ns(pieces: Pieces, *, kind: str, since_ns: int) -> int:
+    """When an answer under way last went on: with a text, or, where it comes whole, with more than blanks; `since_ns` where it did not.
+
+    Comments, empty chunks and blank lines keep a connection, and are no answer. Most pieces hold whole events, so that the last one tells.
+    """
+    late = [one for one in pieces if one[0] > since_ns]
+    if not _streams(kind):
+        return max((at_ns for at_ns, piece in late if piece.strip()), default=since_ns)
+    for one in reversed(late):
+        if read_answer([one], kind=kind).texts:
+            return one[0]
+    texts = read_answer(pieces, kind=kind).texts if late else []
+    return max(since_ns, texts[-1][0] if texts else 0)
+
+
+def _streams(kind: str) -> bool:
+    return "event-stream" in kind.lower()
+
+
+def _events(pieces: Pieces) -> Iterator[tuple[int, str, str]]:
+    """Server-sent events' names and data, each with when its last byte came."""
+    held, name = list[str](), ""
+    for at_ns, line in _lines(pieces):
+        if line.startswith("data:"):
+            held.append(line[5:].removeprefix(" "))
+        elif line.startswith("event:"):
+            name = line[6:].strip()
+        elif not line:
+            if held:
+                yield at_ns, name, "\n".join(held)
+            held, name = [], ""
+
+
+def _lines(pieces: Pieces) -> Iterator[tuple[int, str]]:
+    """The lines, each with when its last byte came; what has no end is the last of them, and an empty one ends all."""
+    rest = b""
     for at_ns, piece in pieces:
         *lines, rest = (rest + piece).split(b"\n")
-        for line in lines:
-            told = line.rstrip(b"\r").decode(errors="replace")
-            if told.startswith("data:"):
-                held.append(told[5:].removeprefix(" "))
-            elif not told and held:
-                yield at_ns, "\n".join(held)
-                held = []
-    if rest.startswith(b"data:"):
-        held.append(rest.decode(errors="replace")[5:].strip())
-    if held and pieces:
-        yield pieces[-1][0], "\n".join(held)
+        yield from ((at_ns, line.rstrip(b"\r").decode(errors="replace")) for line in lines)
+    if pieces:
+        yield from ((pieces[-1][0], line) for line in (rest.decode(errors="replace").strip(), ""))
 
 
-def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
+def _take(answer: Answer, at_ns: int, told: dict[str, Any], *, name: str = "") -> None:
     if responses.is_one(told):
         return _take_response(answer, at_ns, told)
-    if error := told.get("error"):
-        message = error.get("message", error) if isinstance(error, dict) else error
-        answer.error = f"error-in-200: {message}"[:LONGEST_QUOTE]
-    if reason := broken_off(told):
+    if error := _error(told, name=name):
+        answer.error = f"error-in-200: {error}"[:LONGEST_QUOTE]
+    ends = _ends(told)
+    answer.ended = answer.ended or bool(ends) or bool(told.get("usage") and not told.get("choices"))
+    if reason := next((reason for reason in ends if reason in (*BROKEN_OFF, FILTERED)), None):
         answer.error = f"broken-off: the server ends its text by {reason!r}"
     for choice in told.get("choices") or ():
         thought, text = texts_of(choice)
@@ -102,9 +135,23 @@ def _take(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
     return None
 
 
+def _error(told: Mapping[str, Any], *, name: str) -> object:
+    """What an event says to have gone wrong, in whichever form; None where it says nothing of that.
+
+    Source: `error` as OpenAI's interfaces have it; `object` "error" as vLLM 0.6 and FastChat, `detail` as FastAPI, `message` as TGI 3 do.
+    """
+    said = told.get("error") or told.get("detail") or (told.get("message") if "choices" not in told else None)
+    if not (said or name == "error" or told.get("object") == "error"):
+        return None
+    return said.get("message", said) if isinstance(said, dict) else said or "it says no more of it"
+
+
 def _take_response(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
     if error := responses.failure(told):
         answer.error = f"error-in-200: {error}"[:LONGEST_QUOTE]
+    elif responses.filtered(told):
+        answer.error = f"broken-off: the server ends its text by {FILTERED!r}"
+    answer.ended = answer.ended or bool(responses.end(told))
     answer.texts += [(at_ns, said, reasoning) for text, reasoning in responses.texts(told) if (said := _text(text))]
     if usage := responses.usage(told):
         answer.usage = usage_of(usage)
@@ -112,9 +159,14 @@ def _take_response(answer: Answer, at_ns: int, told: dict[str, Any]) -> None:
 
 def broken_off(told: Mapping[str, Any]) -> str | None:
     """The reason by which a body, or a chunk, says that the server broke its text off; None where it says none."""
+    return next((reason for reason in _ends(told) if reason in BROKEN_OFF), None)
+
+
+def _ends(told: Mapping[str, Any]) -> list[str]:
+    """The reasons by which a body, or a chunk, says that its texts have ended."""
     choices = told.get("choices")
     reasons = [choice.get("finish_reason") for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
-    return next((reason for reason in reasons if reason in BROKEN_OFF), None)
+    return [str(reason) for reason in reasons if reason]
 
 
 def texts_of(choice: dict[str, Any]) -> tuple[str, str]:

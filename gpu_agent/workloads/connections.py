@@ -35,7 +35,8 @@ class Carrier(Protocol):
 class Exchange:
     """A request under way and what has come of its answer. `over` is called once, when no more can come.
 
-    `failure` says why the answer is not whole; `most_bytes` bounds one that never ends.
+    `failure` says why the answer is not whole; `most_bytes` bounds one that never ends. `last_ns`: since when patience counts, which is
+    from when it was first sent, or from the last text that was looked for and found. `left`: by how many connections it was left.
     """
 
     request: bytes
@@ -51,7 +52,14 @@ class Exchange:
     failure: str | None = None
     connection: "Carrier | None" = None
     bytes: int = 0
+    left: int = 0
     ended: bool = False
+
+    def sends(self) -> None:
+        """Stamps that it is being sent."""
+        sent_ns = time.perf_counter_ns()
+        self.last_ns = self.last_ns if self.sent_ns else sent_ns
+        self.sent_ns = sent_ns
 
     def end(self, failure: str | None = None) -> None:
         """Ends it, once."""
@@ -82,7 +90,7 @@ class Connection(asyncio.Protocol):
         """Sends the request, and stamps it."""
         assert self._transport is not None
         self._exchange, exchange.connection = exchange, self
-        exchange.sent_ns = exchange.last_ns = time.perf_counter_ns()
+        exchange.sends()
         self._idle_ns = exchange.sent_ns - self.kept_ns if self.kept_ns else 0
         self._transport.write(exchange.request)
 
@@ -93,14 +101,13 @@ class Connection(asyncio.Protocol):
             self._pool.forget(self)
             self.abort()
             return
-        exchange.last_ns = came_ns
         try:
             body = exchange.response.feed(data)
         except Malformed as error:
             return self._finish(f"not-http: {error}")
+        exchange.bytes += len(data)  # not of the body alone: a chunk without end is no body until it has one
         if body:
             exchange.pieces.append((came_ns, body))
-            exchange.bytes += len(body)
         if exchange.response.finished:
             exchange.closed_ns = came_ns
             self._finish(None)
@@ -115,7 +122,7 @@ class Connection(asyncio.Protocol):
         exchange, self._exchange = self._exchange, None
         if exchange is None or exchange.ended:
             return
-        if exchange.response.closed():
+        if exc is None and exchange.response.closed():  # reset, or ended against TLS, it is not whole
             exchange.end()
         elif self._idle_ns > STALE_NS and not exchange.response.status:
             exchange.response = Response()

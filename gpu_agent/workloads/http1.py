@@ -1,11 +1,15 @@
 """An HTTP/1.1 response out of the bytes of a connection, as they come: so little work that it may be done between two tokens.
 
-Source: RFC 9112, sections 4 (status line), 6 (body length) and 7.1 (chunked transfer coding).
+Source: RFC 9110, section 8.6 (Content-Length); RFC 9112, sections 4 (status line), 6 (body length) and 7.1 (chunked transfer coding).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+STATUS = re.compile("[1-9][0-9]{2}")
+LENGTH = re.compile("[0-9]{1,18}")
+SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?")  # no sign, no underscore: what int() takes beside them is no size
 END_OF_HEAD = b"\r\n\r\n"
 LONGEST_HEAD = 65_536
 
@@ -36,28 +40,27 @@ class Response:
         return self._chunks(data) if self._chunked else self._plain(data)
 
     def closed(self) -> bool:
-        """The connection has ended: whether the response is whole."""
+        """The connection has ended in order: whether the response is whole."""
         self.finished = self.finished or (bool(self.status) and not self._chunked and self._left is None)
         return self.finished
 
     def _take_head(self) -> bool:
-        head, found, rest = self._rest.partition(END_OF_HEAD)
-        if not found:
-            if len(self._rest) > LONGEST_HEAD or not self._rest.startswith(b"HTTP/1."[: len(self._rest)]):
-                raise Malformed(f"no HTTP/1.1 response: {self._rest[:40]!r}")
-            return False
-        first, *lines = head.decode("latin-1").split("\r\n")
-        version, _, told = first.partition(" ")
-        if not version.startswith("HTTP/1.") or not told[:3].isdigit():
-            raise Malformed(f"no HTTP/1.1 response: {first[:40]!r}")
-        self._rest = rest
-        if told.startswith("1"):  # an interim response: the real one follows
-            return self._take_head()
-        self.status = int(told[:3])
+        """Whether the head is whole; interim responses before it are passed over."""
+        while not self.status:
+            head, found, rest = self._rest.partition(END_OF_HEAD)
+            if not found:
+                if len(self._rest) > LONGEST_HEAD or not self._rest.startswith(b"HTTP/1."[: len(self._rest)]):
+                    raise Malformed(f"no HTTP/1.1 response: {self._rest[:40]!r}")
+                return False
+            first, *lines = head.decode("latin-1").split("\r\n")
+            version, _, told = first.partition(" ")
+            if not version.startswith("HTTP/1.") or not STATUS.fullmatch(told[:3]):
+                raise Malformed(f"no HTTP/1.1 response: {first[:40]!r}")
+            self._rest = rest
+            self.status = 0 if told.startswith("1") else int(told[:3])
         self.headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         self._chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
-        length = self.headers.get("content-length")
-        self._left = 0 if self._chunked or self.status in (204, 304) else int(length) if length is not None else None
+        self._left = 0 if self._chunked or self.status in (204, 304) else _length(self.headers.get("content-length"))
         self.reusable = version == "HTTP/1.1" and self.headers.get("connection", "").lower() != "close" and self._left is not None
         return True
 
@@ -75,17 +78,25 @@ class Response:
             line = data.find(b"\r\n", at)
             if line < 0:
                 break
-            try:
-                size = int(data[at:line].partition(b";")[0], 16)
-            except ValueError:
-                raise Malformed(f"no size of a chunk: {data[at:line][:40]!r}") from None
+            if (told := SIZE.fullmatch(data, at, line)) is None:
+                raise Malformed(f"no size of a chunk: {data[at:line][:40]!r}")
+            size = int(told[1], 16)
             end = line + 2 + size + 2
             if len(data) < end:
                 break
             if size == 0:  # trailers, if any, end with an empty line
                 self.finished = data.endswith(b"\r\n\r\n") or data[line + 2 : end] == b"\r\n"
                 break
+            if data[end - 2 : end] != b"\r\n":
+                raise Malformed(f"no end of a chunk: {data[end - 2 : end]!r}")
             body.append(data[line + 2 : end - 2])
             at = end
         self._rest = data[at:]
         return b"".join(body)
+
+
+def _length(told: str | None) -> int | None:
+    """The bytes of a body; None where they are not told. Raises: Malformed."""
+    if told is not None and not LENGTH.fullmatch(told):
+        raise Malformed(f"no length of a body: {told[:40]!r}")
+    return None if told is None else int(told)

@@ -10,6 +10,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -23,12 +24,15 @@ from h2.settings import SettingCodes, Settings
 
 from gpu_agent.workloads.asking import Place
 from gpu_agent.workloads.connections import CONNECT_S, Exchange, Unreached, opened
+from gpu_agent.workloads.http1 import STATUS
 from gpu_agent.workloads.stamped import Stamped
 from infra.addresses import Askable
 
 WINDOW: Final = 2**24  # bytes that may be on their way to here: no answer waits for leave to be sent
 MANY: Final = 2**31 - 1
 SPEAKS: Final = "h2"
+MOST_LEFT: Final = 10  # connections that a request is left by before it is given up
+LEFT: Final = f"cut: {MOST_LEFT} connections ended, one after the other, before the server began the request"
 NOT_SPOKEN: Final = "not-http2: the server does not speak HTTP/2; leave --http 2 out"
 
 
@@ -80,12 +84,17 @@ class Connection(asyncio.Protocol):
         """How many more requests it takes now."""
         return 0 if self.over else min(self._pool.most, self._h2.remote_settings.max_concurrent_streams) - len(self._under_way)
 
+    @property
+    def waits(self) -> bool:
+        """Whether the server takes no request at all now, and may take some later: it says so, and another connection would not help."""
+        return not self.over and not self._under_way and self.room <= 0
+
     def send(self, exchange: Exchange) -> None:
         """Sends the request, and stamps it."""
         number = self._h2.get_next_available_stream_id()
         exchange.connection, self._under_way[number] = Stream(self, number), exchange
         head, self._left[number] = headed(exchange.request, tls=self._pool.place.tls)
-        exchange.sent_ns = exchange.last_ns = time.perf_counter_ns()
+        exchange.sends()
         self._h2.send_headers(number, head)
         self._push(number)
         self._flush()
@@ -119,6 +128,7 @@ class Connection(asyncio.Protocol):
             case events.RemoteSettingsChanged():
                 if not self.settled.done():
                     self.settled.set_result(None)
+                self._pool.serve()  # it may take more now
             case events.WindowUpdated():
                 for number in list(self._left):
                     self._push(number)
@@ -134,11 +144,10 @@ class Connection(asyncio.Protocol):
             self._h2.acknowledge_received_data(event.flow_controlled_length, number)
         if (exchange := self._under_way.get(number)) is None:
             return
-        exchange.last_ns = came_ns
         match event:
             case events.ResponseReceived():
                 told = {str(name): str(value) for name, value in event.headers or ()}
-                exchange.response.status, exchange.response.headers = int(told.get(":status", 0)), told
+                exchange.response.status, exchange.response.headers = _status(told), told
             case events.DataReceived(data=bytes() as data):
                 exchange.pieces.append((came_ns, data))
                 exchange.bytes += len(data)
@@ -170,7 +179,7 @@ class Connection(asyncio.Protocol):
         self.over = True
         for number in [number for number in self._under_way if number > last]:
             self._left.pop(number, None)
-            self._pool.send(self._under_way.pop(number))
+            self._pool.send_again(self._under_way.pop(number))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends what was under way."""
@@ -213,15 +222,29 @@ class Streams:
         self._waiting.append(exchange)
         self.serve()
 
+    def send_again(self, exchange: Exchange) -> None:
+        """So too, what a connection has left; so often and no more, for a server may leave for ever."""
+        exchange.left += 1
+        if exchange.left < MOST_LEFT:
+            self.send(exchange)
+        else:
+            exchange.end(LEFT)
+
     def serve(self) -> None:
-        """Sends what waits where there is room, and makes connections for the rest."""
+        """Sends what waits where there is room, and makes connections for the rest, unless the server takes none now."""
         for connection in self._all:
             while self._waiting and connection.room > 0:
                 if not (exchange := self._waiting.popleft()).ended:
                     connection.send(exchange)
-        while len(self._waiting) > len(self._making) * self.most:
+        while self._waiting and self._waiting[0].ended:
+            self._waiting.popleft()
+        while not self._waits and len(self._waiting) > len(self._making) * self.most:
             task = asyncio.get_running_loop().create_task(self._connect(self._waiting[len(self._making) * self.most]))
             self._making.add(task)
+
+    @property
+    def _waits(self) -> bool:
+        return any(connection.waits for connection in self._all)
 
     async def _connect(self, exchange: Exchange) -> None:
         try:
@@ -232,7 +255,7 @@ class Streams:
             async with asyncio.timeout(CONNECT_S):
                 await connection.begin()
             exchange.connect_ns += time.perf_counter_ns() - began_ns
-            self._all.append(connection)
+            self._keep(connection, exchange)
         except Unreached as error:
             exchange.end(str(error))
         except TimeoutError:
@@ -243,6 +266,16 @@ class Streams:
             if exchange.ended:
                 self._waiting.remove(exchange)
         self.serve()
+
+    def _keep(self, connection: Connection, exchange: Exchange) -> None:
+        """Keeps it, unless it was over as it began: then it has left the request that it was made for."""
+        if not connection.over:
+            self._all.append(connection)
+            return
+        connection.abort()
+        exchange.left += 1
+        if exchange.left >= MOST_LEFT:
+            exchange.end(LEFT)
 
     def forget(self, connection: Connection) -> None:
         """It is gone."""
@@ -257,6 +290,13 @@ class Streams:
         await asyncio.gather(*self._making, return_exceptions=True)
         for connection in list(self._all):
             connection.abort()
+
+
+def _status(told: Mapping[str, str]) -> int:
+    """The status of a response. Raises: ProtocolError where it is none."""
+    if not STATUS.fullmatch(status := told.get(":status", "")):
+        raise ProtocolError(f"no status of a response: {status[:40]!r}")
+    return int(status)
 
 
 def headed(request: bytes, *, tls: bool) -> tuple[list[tuple[str, str]], bytes]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
-from gpu_agent.workloads.answers import Tokens
+from gpu_agent.workloads.answers import Tokens, went_on_ns
 from gpu_agent.workloads.asking import INTERFACES, Message, Place, place_of, request_of, said
 from gpu_agent.workloads.connections import Connections, Exchange
 from gpu_agent.workloads.health import Health
@@ -293,20 +293,28 @@ class _Load:
             self._done.set()
 
     async def _look(self) -> None:
-        """Gives up what nothing comes for, and all when nobody wants it any more."""
+        """Gives up what no token comes for, and all when nobody wants it any more."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_ns = time.perf_counter_ns()
             for sent in list(self._under_way.values()):
-                if self._stop.is_set() or now_ns - sent.exchange.last_ns > self._patience_s * 1e9:
+                if self._stop.is_set() or self._waits_long(sent.exchange, now_ns):
                     self._no_patience(sent.exchange)
             if self._stop.is_set():
                 self._all_sent = True
                 self._chats.clear()
                 self._finish()
 
+    def _waits_long(self, exchange: Exchange, now_ns: int) -> bool:
+        """Whether no token came for longer than patience is; what came is looked at no sooner."""
+        patience_ns = self._patience_s * 1e9
+        if now_ns - exchange.last_ns > patience_ns:
+            kind = exchange.response.headers.get("content-type", "")
+            exchange.last_ns = went_on_ns(exchange.pieces, kind=kind, since_ns=exchange.last_ns)
+        return now_ns - exchange.last_ns > patience_ns
+
     def _no_patience(self, exchange: Exchange) -> None:
-        _give_up(exchange, f"timeout: nothing came for {self._patience_s:.0f} s")
+        _give_up(exchange, f"timeout: no token came for {self._patience_s:.0f} s")
 
 
 def _give_up(exchange: Exchange, failure: str) -> None:

@@ -53,6 +53,11 @@ def failure(told: Mapping[str, Any]) -> str | None:
     return str(message or f"the response is {ended.get('status') or told.get('type')}")
 
 
+def filtered(told: Mapping[str, Any]) -> bool:
+    """Whether its text was ended by a filter of the server's."""
+    return bool((end(told).get("incomplete_details") or {}).get("reason") == "content_filter")
+
+
 def usage(told: Mapping[str, Any]) -> dict[str, Any] | None:
     """The usage that it tells, by the names of the other two interfaces; None where it tells none."""
     if not (found := end(told).get("usage")):

@@ -8,9 +8,11 @@ from typing import Any
 
 from infra.text_files import MIB, text_of
 from streams.errors import Invalid
+from streams.once import once
 
 EXAMPLE = Path(__file__).parent / "example-2026.csv"
 LARGEST_LIST = 512 * MIB  # of one region and service; larger ones are cut before
+DIGITS: Any = {"parse_float": str, "parse_int": str, "parse_constant": str}  # numbers as they are written
 Line = tuple[int, dict[str, Any]]
 
 
@@ -33,11 +35,18 @@ def _csv(path: Path, text: str) -> Iterator[Line]:
         if not any(cell.strip() for cell in cells) or cells[0].lstrip().startswith("#"):
             continue
         if head is None:
-            head = [cell.strip() for cell in cells]
+            head = _once(path, reader.line_num, [cell.strip() for cell in cells])
         elif len(cells) != len(head):
             raise Invalid(f"{path}, line {reader.line_num}: {len(cells)} cells under a head of {len(head)}", code="price-file")
         else:
             yield reader.line_num, dict(zip(head, cells, strict=True))
+
+
+def _once(path: Path, line: int, names: list[str]) -> list[str]:
+    """The names, each there once: of two values the last would count, in silence. Raises: Invalid."""
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Invalid(f"{path}, line {line}: {twice!r} is there twice; give it once", code="price-file")
+    return names
 
 
 def _cells(path: Path, reader: Any) -> Iterator[list[str]]:
@@ -67,13 +76,14 @@ def _json(path: Path, text: str) -> Iterator[Line]:
         line = entry.start_mark.line + 1
         if not isinstance(entry, yaml.MappingNode) or not all(isinstance(value, yaml.ScalarNode) for _, value in entry.value):
             raise Invalid(f"{path}, line {line}: a price is an object of plain values", code="price-file")
-        yield line, {key.value: _plain(value) for key, value in entry.value}
+        names = _once(path, line, [key.value for key, _ in entry.value])
+        yield line, dict(zip(names, (_plain(value) for _, value in entry.value), strict=True))
 
 
 def list_of(path: Path) -> Any:
     """A cloud's price list as JSON has it, amounts as they are written. Raises: Invalid, naming file and line."""
     try:
-        return json.loads(text_of(path, most_bytes=LARGEST_LIST), parse_float=str, parse_int=str, parse_constant=str)
+        return json.loads(text_of(path, most_bytes=LARGEST_LIST), object_pairs_hook=once, **DIGITS)
     except RecursionError as error:
         raise Invalid(f"{path}: lists within lists, too deep to be read", code="not-json") from error
     except ValueError as error:

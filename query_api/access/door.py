@@ -134,7 +134,7 @@ class Door:
     async def admitted(self, request: Request, vouched: Vouched) -> AccessChanged:
         """What a member of the identity provider is granted. Raises: Unauthenticated where they were not admitted, Unavailable."""
         keys: Keys = request.app.state.own.keys
-        if grant := await keys.member(vouched.member, vouched.groups):
+        if grant := await keys.member(vouched.member, vouched.groups, verified=vouched.verified):
             return grant
         how = f"`assay access admit {vouched.member} --role reader`, or admit a group of theirs (`assay access admit %GROUP`)"
         raise Unauthenticated(f"nobody has admitted {vouched.member} here; where Kafka is reached, say {how}")

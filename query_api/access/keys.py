@@ -66,10 +66,10 @@ class Keys:
         except Invalid:
             return None
 
-    async def member(self, member: str, groups: Collection[str] = ()) -> AccessChanged | None:
-        """What a member is granted whom the identity provider vouches for, in these groups. Raises: as `known`."""
+    async def member(self, member: str, groups: Collection[str] = (), *, verified: bool = False) -> AccessChanged | None:
+        """What a member is granted whom the identity provider vouches for, in these groups (`Access.member`). Raises: as `known`."""
         await self._ready()
-        return self._access.member(member, now_us=now_us(), groups=groups)
+        return self._access.member(member, now_us=now_us(), groups=groups, verified=verified)
 
     async def now(self, key_id: str) -> AccessChanged | None:
         """What the key, or the member, of that id is granted now. Raises: Unavailable while the log was not read yet."""

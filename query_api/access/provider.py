@@ -39,10 +39,11 @@ def is_token(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Vouched:
-    """Whom the provider vouches for, and in which groups it says that they are."""
+    """Whom the provider vouches for, in which groups it says that they are, and whether their name is an address that it has verified."""
 
     member: str
     groups: tuple[str, ...] = ()
+    verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +118,24 @@ class Provider:
             raise Unauthenticated(f"this token of {self.host} has expired; get another") from error
         except (JoseError, ValueError, TypeError) as error:
             raise Unauthenticated(f"this is no token of {self.host} for this API: {error}"[:300]) from error
-        return Vouched(self._name(claims), self._groups_of(claims))
+        name = self._name(claims)
+        return Vouched(name, self._groups_of(claims), verified=claims.get("email_verified") is True and claims.get("email") == name)
 
     def _decoded(self, token: str) -> dict[str, Any]:
         return dict(jwt.decode(token, self._keys, algorithms=ALGORITHMS).claims)
 
     def _name(self, claims: Mapping[str, Any]) -> str:
         """What the member is called: by the claim of the settings, else by what the provider calls them itself."""
-        found = claims.get(self._claim)
-        if not isinstance(found, str) or not found.strip():
+        claimed = claims.get(self._claim)
+        if not isinstance(claimed, str) or not claimed.strip():
             found = f"{OTHER_NAMES}{claims['sub']}"
         elif self._claim == "email" and claims.get("email_verified") is not True:
-            raise Unauthenticated(f"{self.host} has not verified that {found} is yours; ASSAY_OIDC_CLAIM can name another claim")
-        elif found.startswith(OTHER_NAMES) or not found.isprintable():
+            raise Unauthenticated(f"{self.host} has not verified that {claimed} is yours; ASSAY_OIDC_CLAIM can name another claim")
+        else:
+            found = claimed
+        if not found.isprintable() or (found is claimed and found.startswith(OTHER_NAMES)):
             raise Unauthenticated(f"{self.host} tells a name that is none here ({shown(found)}); ASSAY_OIDC_CLAIM can name another claim")
-        return found.strip()
+        return found
 
     def _groups_of(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
         """The groups that the provider tells; Keycloak's begin with a slash, which is no part of a name."""

@@ -13,7 +13,7 @@ import structlog
 from infra.identity import now_us
 from infra.machine import locked
 from infra.settings import Settings
-from streams.trust.access import BY, GROUP, id_of_member
+from streams.trust.access import ids_of
 
 HOUR_US: Final = 3600 * 10**6
 
@@ -24,7 +24,7 @@ def path_of(settings: Settings) -> Path:
 
 
 def last_uses(settings: Settings) -> dict[str, int]:
-    """Key, member or group → the hour of its last use (µs, UTC), as far as APIs of this home know."""
+    """Key, member, group or domain → the hour of its last use (µs, UTC), as far as APIs of this home know."""
     try:
         told = json.loads(path_of(settings).read_bytes())
         return {str(subject): int(at_us) for subject, at_us in told.items()}
@@ -40,12 +40,11 @@ class Uses:
         self._noted: dict[str, int] = {}
 
     async def used(self, subject: str) -> None:
-        """Notes that a key was used, or a member came in; by a group, of both."""
+        """Notes that a key was used, or a member came in; by a group or a domain, of both."""
         hour_us = now_us() // HOUR_US * HOUR_US
         if self._noted.get(subject) != hour_us:
             self._noted[subject] = hour_us
-            own, _, group = subject.partition(BY)
-            await asyncio.to_thread(self._note, [own, id_of_member(f"{GROUP}{group}")] if group else [own], hour_us)
+            await asyncio.to_thread(self._note, ids_of(subject), hour_us)
 
     def _note(self, subjects: list[str], hour_us: int) -> None:
         path = path_of(self._settings)

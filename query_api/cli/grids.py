@@ -18,7 +18,7 @@ from streams.errors import Invalid
 from streams.numbers import whole
 
 AXES: Final = ("concurrency", "input_tokens", "output_tokens")
-NOT_OF_A_BATCH: Final = ("concurrency", "requests", "duration", "profile", "trace", "slo")
+NOT_OF_A_BATCH: Final = ("concurrency", "requests", "duration", "profile", "rate", "trace", "slo")
 MOST: Final = 100  # cells
 
 
@@ -31,7 +31,8 @@ def cells_of(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     count = len(axes[0]) * len(axes[1]) * len(axes[2])
     if count > MOST:
         raise Invalid(f"a grid of {count} loads is more than the {MOST} that one command runs; give fewer values", code="option")
-    if count > 1 and (options["sweep"] or options["trace"] or options["slo"] or options["profile"] not in (None, "concurrent")):
+    others = any(options[name] for name in ("sweep", "trace", "slo", "rate")) or options["profile"] not in (None, "concurrent")
+    if count > 1 and others:
         raise Invalid(
             "a grid is of loads that keep so many requests in flight (--profile concurrent): leave the other one out", code="option"
         )

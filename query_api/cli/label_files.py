@@ -1,7 +1,7 @@
 """Labels as CSV files: a template of answers for a person to fill in, and what a filled one says, each row with its line.
 
-A spreadsheet reads a cell that begins with =, +, - or @ as a formula, and an answer may be one that a model wrote. Such cells are written
-with an apostrophe in front, which spreadsheets show as text; it is taken off again. Source: OWASP, CSV Injection.
+A spreadsheet reads a cell that begins as a formula as one, and an answer may be one that a model wrote: the apostrophe before such a cell
+(streams/visible.py) is taken off again.
 
 The column check holds a row's texts to what the template had: a label of a text that somebody changed would be given to another.
 """
@@ -20,12 +20,12 @@ from typing import Any, Final
 from infra.text_files import text_of
 from streams.errors import Invalid
 from streams.quality.labels import LARGEST, LONGEST_NOTE, Scale, value_of
+from streams.visible import in_cell, of_cell
 
 PLACE: Final = ("task", "ordinal", "repeat", "request", "draw")
 ASKED: Final = ("task", "ordinal", "label")
 TEXTS: Final = ("answer", "other")
 COLUMNS: Final = ("run", *PLACE, "swapped", "prompt", *TEXTS, "label", "note", "check")
-FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 TRUE, FALSE = frozenset({"yes", "true", "1"}), frozenset({"", "no", "false", "0"})
 COMPARED: Final = 10_000  # characters of a text but for spaces; a spreadsheet cuts a cell at 32,767
 TOLD: Final = 3  # faults that are told; of more, how many
@@ -50,16 +50,6 @@ class Filled:
     without: int
 
 
-def guarded(cell: str) -> str:
-    """The cell as no spreadsheet takes it for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULAS) else cell
-
-
-def unguarded(cell: str) -> str:
-    """The cell as it was before."""
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(FORMULAS) else cell
-
-
 def template(run_id: str, answers: Iterable[Mapping[str, Any]]) -> str:
     """The CSV of answers for a person to fill in."""
     written = io.StringIO(newline="")
@@ -69,7 +59,7 @@ def template(run_id: str, answers: Iterable[Mapping[str, Any]]) -> str:
     rows.writerow(columns)
     for one in told:
         cells = {"run": run_id, "label": "", "note": ""} | {**one, "swapped": "yes" if one["swapped"] else "no", "check": check_of(one)}
-        rows.writerow([guarded(str(cells[name])) for name in columns])
+        rows.writerow([in_cell(str(cells[name])) for name in columns])
     return written.getvalue()
 
 
@@ -78,7 +68,7 @@ def check_of(texts: Mapping[str, str | None]) -> str:
 
     No spreadsheet takes it for a number.
     """
-    told = ["".join(unguarded(texts.get(name) or "").split())[:COMPARED] for name in TEXTS]
+    told = ["".join(of_cell(texts.get(name) or "").split())[:COMPARED] for name in TEXTS]
     return f"x{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]}"
 
 
@@ -146,7 +136,7 @@ def _head(path: Path, cells: Sequence[str], line: int) -> list[str]:
 
 def _row(cells: Mapping[str, str], *, scale: Scale, run_id: str, faults: list[str]) -> dict[str, Any]:
     """A label as the API takes it; what is wrong goes to `faults`."""
-    told: dict[str, Any] = {"task": unguarded(cells["task"].strip()), "note": unguarded(cells.get("note", "")).strip()}
+    told: dict[str, Any] = {"task": of_cell(cells["task"].strip()), "note": of_cell(cells.get("note", "")).strip()}
     if cells.get("run", "").strip() not in ("", run_id):
         faults.append(f"column run: this row is about run {cells['run'].strip()!r}, not {run_id}")
     if _is_changed(cells):
@@ -161,14 +151,14 @@ def _row(cells: Mapping[str, str], *, scale: Scale, run_id: str, faults: list[st
     if swapped not in TRUE | FALSE:
         faults.append(f"column swapped: {cells['swapped']!r}; write yes or no")
     told["swapped"] = swapped in TRUE
-    told["label"] = COMMA.sub(r"\1.\2", unguarded(cells["label"]).strip())
+    told["label"] = COMMA.sub(r"\1.\2", of_cell(cells["label"]).strip())
     try:
         value_of(told["label"], scale, swapped=False)
     except Invalid as error:
         faults.append(f"column label: {error}")
     if len(told["note"]) > LONGEST_NOTE:
         faults.append(f"column note: {len(told['note'])} characters; {LONGEST_NOTE} are the most")
-    return told | ({"by": by} if (by := unguarded(cells.get("by", "")).strip()) else {})
+    return told | ({"by": by} if (by := of_cell(cells.get("by", "")).strip()) else {})
 
 
 def _is_changed(cells: Mapping[str, str]) -> bool:

@@ -44,7 +44,10 @@ PRESETS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 RULED: Final = "mlperf-"  # begins the names of presets that follow MLPerf's rules
 MOST_REPEATS: Final = 20
-PROFILES = "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; single where nothing says which"
+PROFILES = (
+    "single, constant, poisson, gamma, ramp, trace, concurrent or sweep; else --concurrency alone is concurrent, --rate alone constant, "
+    "and single where nothing says which"
+)
 
 
 def perf(
@@ -66,7 +69,9 @@ def perf(
     preset: Annotated[str | None, typer.Option(help=f"{', '.join(PRESETS)}: docs/speed.md")] = None,
     repeat: Annotated[int | None, typer.Option(help="so many runs, one after the other, and how they differ")] = None,
     profile: Annotated[str | None, typer.Option(help=PROFILES)] = None,
-    rate: Annotated[float | None, typer.Option(help="requests per second (constant, poisson, gamma); where a ramp begins")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="requests per second (constant, which it is alone, poisson, gamma); where a ramp or sweep begins")
+    ] = None,
     rate_to: Annotated[float | None, typer.Option(help="requests per second where a ramp ends")] = None,
     burstiness: Annotated[float | None, typer.Option(help="of gamma: 1 is Poisson, 0.25 comes in bursts, 100 is nearly even")] = None,
     trace: Annotated[Path | None, typer.Option(help="a trace to replay: Mooncake's JSON lines or BurstGPT's CSV (docs/speed.md)")] = None,
@@ -83,7 +88,9 @@ def perf(
     cancel_after: Annotated[float | None, typer.Option(help="seconds after which it gives those up")] = None,
     turns: Annotated[int | None, typer.Option(help="of chats: so many requests each, with all that was said before")] = None,
     think: Annotated[float | None, typer.Option(help="of chats: seconds between an answer and the next turn")] = None,
-    concurrency: Annotated[str | None, typer.Option(help="requests in flight (concurrent); several values, as 1,4,16, are a grid")] = None,
+    concurrency: Annotated[
+        str | None, typer.Option(help="requests in flight (concurrent, which it is alone); several values, as 1,4,16, are a grid")
+    ] = None,
     batch: Annotated[str | None, typer.Option(help="so many requests, all at once; several values, as 1,8,64, are a grid")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds of sending")] = None,
     requests: Annotated[int | None, typer.Option(help="requests to send")] = None,
@@ -174,11 +181,11 @@ def workload_of(options: Mapping[str, Any]) -> dict[str, Any]:
     told |= {} if options["stream"] else {"stream": False}
     told |= {} if options["http"] in (None, "1", "1.1") else {"http": options["http"]}
     told |= {"extra_body": extra_said(options["extra_body"])} if options["extra_body"] else {}
-    if options["sweep"] or (options["slo"] and not (options["profile"] or options["trace"])):
-        told["profile"] = _swept(options["profile"])
+    if (profile := profile_of(options)) is not None:
+        told["profile"] = profile
     if options["trace"]:
         limits = {name: options[name] for name in ("speedup", "requests")}
-        told = {"profile": "trace"} | told | {"trace": packed(options["trace"], duration_s=options["duration"], **limits)}
+        told |= {"trace": packed(options["trace"], duration_s=options["duration"], **limits)}
     elif options["duration"] is None and options["requests"] is None:
         told["duration_s"] = DURATION_S
     return told
@@ -208,10 +215,22 @@ def extra_said(said: str) -> str:
     return json.dumps(body_of(told), sort_keys=True, separators=(",", ":"))
 
 
-def _swept(profile: str | None) -> str:
-    if profile not in (None, "sweep"):
+def profile_of(options: Mapping[str, Any]) -> str | None:
+    """The profile that the options ask for: --profile's, else that of which they alone speak; None for single. Raises: Invalid."""
+    profile: str | None = options["profile"]
+    if options["sweep"] and profile not in (None, "sweep"):
         raise Invalid(f"--sweep and --profile {profile} are two loads: leave one out", code="option")
-    return "sweep"
+    if options["sweep"] or profile:
+        return profile or "sweep"
+    if options["concurrency"] is not None and options["rate"] is not None:
+        raise Invalid("--concurrency keeps so many requests in flight, --rate sends so many a second: leave one out", code="option")
+    if options["trace"]:
+        return "trace"
+    if options["concurrency"] is not None:
+        return "concurrent"
+    if options["slo"]:
+        return "sweep"
+    return "constant" if options["rate"] is not None else None
 
 
 def level_said(said: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from infra.identity import now_us
 from infra.prices import EXAMPLE, list_of, rows_of
 from infra.settings import Settings
 from query_api.cli import showing
@@ -67,7 +68,10 @@ def import_prices(
     file: Annotated[Path | None, typer.Argument(help="a .csv with a head line, or a .json: an array of objects, or a cloud's list")] = None,
     cloud: Annotated[str | None, typer.Option(help=f"the file is a price list of this cloud: {', '.join(READERS)}")] = None,
     machine: Annotated[
-        list[str] | None, typer.Option(help="a machine of the list with its devices: p5.48xlarge='8x NVIDIA H100 80GB HBM3'")
+        list[str] | None,
+        typer.Option(
+            help="a machine of the list with its devices: p5.48xlarge='8x NVIDIA H100 80GB HBM3'; of Google with its host, docs/costs.md"
+        ),
     ] = None,
     region: Annotated[list[str] | None, typer.Option(help="only this region of the list; may be said several times")] = None,
     as_of: Annotated[str | None, typer.Option(help="the day on which the list was read, where it does not say of when it is")] = None,
@@ -115,7 +119,7 @@ def import_list(
     """Publishes the prices of a cloud's list, all or none. Raises: Invalid, naming the file and the path in it."""
     named = [machine_of(one) for one in machines]
     try:
-        rows = list_rows(list_of(path), named, cloud=cloud, as_of=as_of, regions=regions)
+        rows = list_rows(list_of(path), named, cloud=cloud, today=day(now_us()), as_of=as_of, regions=regions)
         for row in rows:
             price_of(row, HEADER)
     except Invalid as error:

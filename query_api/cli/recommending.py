@@ -185,6 +185,8 @@ def shown(told: Mapping[str, Any]) -> None:
     heads = ["model", "engine", "hardware", ">sure", ">feasible", ">on the front", *(f">{FIGURES[name].words}" for name in counted)]
     if told["choices"]:
         showing.table(heads, [_row(choice, counted) for choice in told["choices"]])
+    if told["stale_prices"]:
+        showing.say((f"old prices, look them up again: {'; '.join(told['stale_prices'])}", "yellow"))
     for one in told["tradeoffs"]:
         showing.note(f"against the runner-up: {one['words']}")
     if told["methods"]:

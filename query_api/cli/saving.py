@@ -49,6 +49,8 @@ def _shown(told: Mapping[str, Any]) -> None:
             (one["way"], one["usd_per_month"], f"{100 * one['redone_ratio']:.3g} %", "; ".join(one["sources"])) for one in told["otherwise"]
         ]
         showing.table(["the same, paid", ">USD/month", ">done again", "by"], rows)
+    if told["stale_prices"]:
+        showing.say((f"old prices, look them up again: {'; '.join(told['stale_prices'])}", "yellow"))
     if told["more"]:
         showing.note(f"and {told['more']} more that save less")
     if told["unlikely"]:

@@ -159,12 +159,21 @@ def _of_board(board: Mapping[str, Any]) -> Iterator[str]:
     if several := [f"{short(row['model'])} (newest of {row['run_count']})" for row in rows if row.get("run_count", 1) > 1]:
         yield f"models with several runs: {', '.join(several)}"
     yield from _under_level(rows)
+    yield from _at_concurrency(rows)
     if board.get("chance_corrected"):
         yield "score: chance-corrected, (value - chance) / (1 - chance); 0 is guessing, below 0 is worse"
     if board.get("left_out"):
         yield left_out(board["left_out"])
     yield from _proved(rows)
     yield from _sources(board)
+
+
+def _at_concurrency(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the rows' servers did with so many requests at a time, where no capacity was proven."""
+    for row in rows:
+        if told := row.get("at_concurrency"):
+            rate = number(told["tokens_per_s"], 1)
+            yield f"{short(row['model'])}: {rate} tokens/s at concurrency {told['concurrency']}; its capacity is not known"
 
 
 def _under_level(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -341,6 +350,8 @@ def performance(told: Mapping[str, Any]) -> None:
     for what in ("alone", "capacity"):
         if (value := told[f"{what}_tokens_per_s"]) is not None:
             say(f"{number(value, 1)} tokens/s {SAID[what]}")
+    if (value := told.get("concurrent_tokens_per_s")) is not None:
+        say(f"{number(value, 1)} tokens/s at concurrency {told['concurrency']}: the server may be able to do more")
     if told["slo"]:
         say(f"{number(told['goodput_per_s'], 2)} requests/s kept the service level: {level(told['slo'])}")
     if told["sweep"]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from query_api.drawing.charts import Span, number, usd
+from streams.visible import in_cell
 
 HEAD: Final = ("figure", "value", "unit", "formula", "source")
 READ: Final = re.compile(r"[\\`*_{}\[\]<>()#+!|~&-]")  # by Markdown, or HTML in it; each may have a backslash before it
@@ -47,15 +48,11 @@ def rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
 
 
 def as_csv(found: Mapping[str, Any]) -> str:
-    """Figures and stated inputs as CSV."""
+    """Figures and stated inputs as CSV. Values are numbers of ours; who wrote a link of the other cells may not be who opens it."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([HEAD, *([_no_formula(cell) for cell in row] for row in rows(found))])
+    guarded = ([cell if name == "value" else in_cell(cell) for name, cell in zip(HEAD, row, strict=True)] for row in rows(found))
+    csv.writer(text, lineterminator="\n").writerows([HEAD, *guarded])
     return text.getvalue()
-
-
-def _no_formula(cell: str) -> str:
-    """A text that a spreadsheet does not take for a formula: who wrote a link may not be who opens it. Source: OWASP, CSV Injection."""
-    return f"'{cell}" if cell.startswith(("=", "+", "@", "\t", "\r")) or (cell.startswith("-") and not cell[1:2].isdigit()) else cell
 
 
 def as_markdown(found: Mapping[str, Any]) -> str:

@@ -7,7 +7,8 @@ from query_api.drawing.charts import number
 
 GIB: Final = 2**30
 HEADLINES: Final = {
-    "capacity_tokens_per_s": "tokens/s at capacity", "ttft_s": "TTFT alone, s", "memory_bytes": "peak memory, GiB",
+    "capacity_tokens_per_s": "tokens/s at capacity", "concurrent_tokens_per_s": "tokens/s at its concurrency",
+    "ttft_s": "TTFT alone, s", "memory_bytes": "peak memory, GiB",
     "joules_per_token": "J/token", "usd_per_1m_tokens": "$/1M tokens",
 }  # fmt: skip
 

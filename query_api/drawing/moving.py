@@ -14,7 +14,6 @@ from streams.money.calculating import written_unit
 from streams.money.scenarios import KNOWN, Scenario
 
 STEPS: Final = 50  # at least, from one end to the other, where the input is no count
-WHOLE: Final = frozenset({"years", "term"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def _slider(name: str, label: str, stated: Fraction) -> Slider | None:
     high = min(most, 2 * value) if value else most
     if least >= high:
         return None
-    step = Decimal(1) if name in WHOLE else _below((high - least) / STEPS)
+    step = Decimal(1) if known.whole else _below((high - least) / STEPS)
     first, last = value - step * ((value - least) // step), value + step * ((high - value) // step)
     low, highest, steps, at = (f"{one.normalize():f}" for one in (first, last, step, value))
     return Slider(name, label, low, highest, steps, at, written_unit(known.unit))

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from infra.identity import now_us
 from query_api.drawing.calculating import as_csv, as_markdown, break_even, chosen, told, tornado
 from query_api.drawing.moving import others, sliders
 from query_api.pages.rendering import Content, page
@@ -39,20 +37,21 @@ FIELDS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 }  # fmt: skip
 SUMMARY: Final = ("per_hour", "per_month", "per_1m_tokens", "per_1m_tokens_at_full_load", "break_even_hours", "break_even_utilisation",
                   "net_present_value", "payback_years", "return_on_investment")  # fmt: skip
+ENTERED: Final = "entered on this page"
 FORMS: Final = {"csv": (as_csv, "text/csv"), "markdown": (as_markdown, "text/markdown")}
 
 
-def told_by(query: Mapping[str, str], *, year: int) -> dict[str, Any]:
-    """The calculation that the form's fields tell; what is empty is not stated."""
+def told_by(query: Mapping[str, str]) -> dict[str, Any]:
+    """The calculation that the form's fields tell; what is empty is not stated, and nobody but who states a price dates it."""
     names = [name for group in FIELDS.values() for name, _ in group]
     inputs = {name: value for name in names if (value := query.get(name, "").strip())}
     others = {name: value for name in ("curve", "spread") if (value := query.get(name, "").strip())}
-    return {"source": query.get("source", "").strip() or f"entered on this page in {year}", "inputs": inputs, **others}
+    return {"source": query.get("source", "").strip() or ENTERED, "inputs": inputs, **others}
 
 
 def asked_by(query: Mapping[str, str]) -> Calculation:
     """The same, read. Raises: Invalid."""
-    return calculation_of(told_by(query, year=datetime.fromtimestamp(now_us() / 1e6, UTC).year))
+    return calculation_of(told_by(query))
 
 
 async def reckoned(asked: Calculation) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from query_api.drawing.charts import intervals
 from query_api.drawing.dressing import left_out
 from query_api.drawing.sweeps import level
 from query_api.pages.rendering import Content, page, short
-from query_api.reading.capacities import under_level
+from query_api.reading.capacities import beside_latency
 from query_api.reading.external import reported
 from query_api.reading.rankings import whole
 from query_api.reading.standing import beside
@@ -34,7 +34,7 @@ COLUMNS = (
     Column("rank", "#", "rank"),
     Column("model", "Model", "model"),
     Column("score", "Score", "score", more=True),
-    Column("tokens", "Tokens/s at capacity", "output_tokens_per_s", more=True),
+    Column("tokens", "Tokens/s", "output_tokens_per_s", more=True),
     Column("ttft", "TTFT p50 alone", "ttft_p50_s"),
     Column("under-slo", "Requests/s under its service level", "under_rate", more=True),
     Column("energy", "J/token", "joules_per_token"),
@@ -42,6 +42,7 @@ COLUMNS = (
     Column("answer-cost", "$/right answer", "answer_usd"),
     Column("answer-energy", "J/right answer", "answer_j"),
 )
+UNTOLD = {"under_rate": None, "under_level": None}
 SPARED = frozenset({"under-slo", "cost", "answer-cost", "answer-energy"})  # columns that are left out where nothing is known of any model
 
 
@@ -54,8 +55,8 @@ async def load(request: Request) -> Content:
     sort = asked.get("sort", "rank")
     board |= await beside(reading, board["board"])
     costs = await state_of(request).costs.of_rows(board["rows"])
-    rates = await under_level(reading, board["rows"])
-    rows = ordered([row | _cost(**costs[row["run_id"]]) | _under(rates[row["run_id"]]) for row in board["rows"]], sort)
+    loads = await beside_latency(reading, board["rows"])
+    rows = ordered([row | _cost(**costs[row["run_id"]]) | _load(**loads[row["run_id"]]) for row in board["rows"]], sort)
     shown = [column for column in COLUMNS if column.name not in SPARED or any(row[column.field] is not None for row in rows)]
     return {
         "title": "Leaderboard", "board": board, "rows": rows, "spans": intervals(rows), "match": match, "boards": boards[:LISTED],
@@ -74,8 +75,9 @@ def _cost(cost: Mapping[str, Any] | None, answers: Mapping[str, Any] | None) -> 
     }  # fmt: skip
 
 
-def _under(told: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {"under_rate": told["rate_per_s"], "under_level": level(told["slo"])} if told else {"under_rate": None, "under_level": None}
+def _load(under_slo: Mapping[str, Any] | None, at_concurrency: Mapping[str, Any] | None) -> dict[str, Any]:
+    under = {"under_rate": under_slo["rate_per_s"], "under_level": level(under_slo["slo"])} if under_slo else UNTOLD
+    return {**under, "at_concurrency": at_concurrency}
 
 
 def ordered(rows: Sequence[Mapping[str, Any]], sort: str) -> list[Mapping[str, Any]]:

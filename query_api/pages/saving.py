@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from query_api.pages.comparison import CHOICES, differences
 from query_api.pages.parity import margin_of
-from query_api.pages.recommending import AMOUNTS, MAPS, NAMES, told_by
+from query_api.pages.recommending import AMOUNTS, CURVE, MAPS, NAMES, told_by
 from query_api.pages.rendering import Content, page
 from query_api.routes.savings import SavingsTold, told
 from query_api.state import state_of
@@ -14,7 +14,7 @@ from streams.deciding.reading import requirement_of
 from streams.deciding.savings import MARGIN
 from streams.errors import Invalid, NotFound
 
-LOAD: Final = frozenset({"rate", "input", "output"})  # what a month hangs on; all else is in the form's second part
+LOAD: Final = frozenset({"rate", "input", "output", "headroom"})  # what a month hangs on; all else is in the form's second part
 
 
 async def load(request: Request) -> Content:
@@ -24,7 +24,8 @@ async def load(request: Request) -> Content:
     first = [one for one in AMOUNTS if one[0] in LOAD]
     shown: Content = {
         "title": "Savings", "asked": asked, "runs": recent, "maps": MAPS,
-        "amounts": first, "bounds": [one for one in AMOUNTS if one not in first], "names": NAMES, "margin": f"{MARGIN:g}", "found": None,
+        "amounts": first, "bounds": [one for one in AMOUNTS if one not in first], "names": NAMES, "curve": CURVE,
+        "margin": f"{MARGIN:g}", "found": None,
     }  # fmt: skip
     if not asked.get("run"):
         return shown

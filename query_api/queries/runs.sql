@@ -80,23 +80,23 @@ FROM run_figures WHERE run_id = {run_id:String} ORDER BY task, filter, metric
 SELECT run_id, metric, value, low, high, n, unit, origin, why_undefined, complete, method
 FROM performance_figures
 WHERE run_id IN {run_ids:Array(String)}
-ORDER BY formula_version
+ORDER BY length(formula_version), formula_version
 
 -- name: levels
 SELECT run_id, tupleElement(newest, 1) AS slo, tupleElement(newest, 2) AS steps, asked.labels AS labels
 FROM (
-    SELECT run_id, argMax((slo, steps), (formula_version, complete, log_offset)) AS newest
+    SELECT run_id, argMax((slo, steps), (length(formula_version), formula_version, complete, log_offset)) AS newest
     FROM fact_performance
     WHERE run_id IN {run_ids:Array(String)}
     GROUP BY run_id
 ) AS told
 LEFT JOIN (SELECT run_id, labels FROM fact_requests FINAL WHERE run_id IN {run_ids:Array(String)}) AS asked USING (run_id)
 
--- name: rates_under_level
+-- name: beside_latency
 SELECT run_id, tupleElement(newest, 1) AS slo,
-    arrayFirst(f -> JSONExtractString(f, 'metric') = 'slo_rate_per_s', JSONExtractArrayRaw(tupleElement(newest, 2))) AS figure
+    arrayFilter(f -> has({metrics:Array(String)}, JSONExtractString(f, 'metric')), JSONExtractArrayRaw(tupleElement(newest, 2))) AS figures
 FROM (
-    SELECT run_id, argMax((slo, figures), (formula_version, complete, log_offset)) AS newest
+    SELECT run_id, argMax((slo, figures), (length(formula_version), formula_version, complete, log_offset)) AS newest
     FROM fact_performance
     WHERE run_id IN {run_ids:Array(String)}
     GROUP BY run_id

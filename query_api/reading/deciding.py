@@ -26,6 +26,7 @@ from streams.deciding.drawing import SEED
 from streams.deciding.evidence import Evidence
 from streams.deciding.measured import Field, Priced, field_of
 from streams.deciding.next_runs import Asked, Question, next_runs, runs_of, what_is_missing
+from streams.deciding.price_ages import prices_of, stale_prices
 from streams.deciding.recommending import Recommendation, recommend
 from streams.deciding.savings import Savings, paid_otherwise, savings
 from streams.errors import Invalid, NotFound
@@ -130,8 +131,8 @@ class Deciding:
         asking = Asking(made.requirement, made.asked_by, made.seed, made.prices, made.as_of_us)
         return await self._answer(asking, Measurements(self._reading, made.input_runs))
 
-    async def savings(self, requirement: Requirement, run_id: str, *, margin: float) -> tuple[Savings, Field]:
-        """What would save against what a run measured, by today's prices, and everybody who was weighed.
+    async def savings(self, requirement: Requirement, run_id: str, *, margin: float) -> tuple[Savings, Field, tuple[str, ...]]:
+        """What would save against what a run measured, by today's prices, everybody who was weighed, and which of those prices are old.
 
         Raises: NotFound for a run that nothing stands on, Invalid where what was measured cannot answer, with what to do.
         """
@@ -139,11 +140,20 @@ class Deciding:
             await self._measurements.refresh()
             measured = self._measurements
             priced = Priced(measured.prices, now_us())
-            return await asyncio.to_thread(saving, requirement, measured.evidence, priced, run_id, margin)
+            found, own = await asyncio.to_thread(saving, requirement, measured.evidence, priced, run_id, margin)
+            keys = [found.now.key, *(one.candidate.key for one in found.found)]
+            places = [own.origins[key].deployed for key in keys]
+            otherwise = (price for one in priced.otherwise(places[0]) for price in one.prices)
+            return found, own, stale_prices((*prices_of(places, priced), *otherwise), now_us=priced.at_us)
 
-    def priced_us(self, version: str | None) -> int | None:
-        """When the first price of a version was published; None where it is not known here."""
-        return self._measurements.prices.born_us.get(version or "")
+    async def stale_prices(self, made: RecommendationMade) -> tuple[str, ...]:
+        """Which prices of those who may be chosen are old by now, in words."""
+        async with self._measurements.alone:
+            await self._measurements.refresh()
+            priced = Priced(self._measurements.prices, made.as_of_us, made.prices)
+            runs = {run_id for choice in made.choices for run_id in choice.measured_by}
+            places = [one for one in self._measurements.evidence.deployed if any(run.run_id in runs for run in one.runs)]
+            return stale_prices(prices_of(places, priced), now_us=now_us())
 
     async def _answer(self, asking: Asking, measured: Measurements) -> RecommendationMade:
         await measured.refresh()

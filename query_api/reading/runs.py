@@ -28,6 +28,7 @@ from streams.trust.visibility import NARROWED, Seen
 PLANS_KEPT = 256
 DURATIONS = ("ttft", "first_answer", "itl", "gap", "tpot", "e2e")
 JOULES = {"joules": "energy_uj", "idle_joules": "idle_energy_uj", "host_joules": "host_energy_uj"}
+RATES = ("offered_per_s", "alone_tokens_per_s", "concurrent_tokens_per_s", "capacity_tokens_per_s", "goodput_per_s")
 OF_KIND = "errors:"  # how the figures of errors of a kind are called
 RUNS = Listing("runs", sorts={"requested_us": "Int64", "changed_us": "Int64", "model": "String"}, key={"run_id": "String"})
 SHARED_VIEWS = re.compile(rf"\b({'|'.join(NARROWED)})\b")
@@ -232,7 +233,7 @@ def _speed(figures: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "requests": _whole(value.get("requests")), "errors": _whole(value.get("errors")),
         "cancelled": _whole(value.get("cancelled")), "requests_per_s": value.get("requests_per_s"),
         "output_tokens_per_s": value.get("output_tokens_per_s"), **durations,
-        **{name: value.get(name) for name in ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s", "goodput_per_s")},
+        **{name: value.get(name) for name in RATES}, "concurrency": _whole(value.get("concurrency")),
         **{name: _whole(value.get(name)) for name in ("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens")},
         "errors_by_kind": {name.removeprefix(OF_KIND): _whole(value[name]) for name in value if name.startswith(OF_KIND)},
         **{name: _whole(value.get(name)) for name in ("text_tokens", "prompts_repeated")},

@@ -8,7 +8,7 @@ from query_api.operations.problems import Malformed
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading import rankings as reading_rankings
-from query_api.reading.capacities import under_level
+from query_api.reading.capacities import beside_latency
 from query_api.reading.paging import Listing, Paged, PagedWhole
 from query_api.reading.standing import beside
 from query_api.routes.run_speed import Level
@@ -86,6 +86,13 @@ class UnderLevel(Shape):
     slo: Level = Field(description="what it was held to: rates under other levels are not comparable")
 
 
+class AtConcurrency(Shape):
+    """What a closed load of so many requests at a time brought of a server, which may be able to do more."""
+
+    tokens_per_s: float
+    concurrency: int
+
+
 class RankingRow(Shape):
     """A model's place, with what its run measured. One without a rank says in `missing` what it lacks: tasks, a figure, or samples."""
 
@@ -103,7 +110,8 @@ class RankingRow(Shape):
     rank_high: int | None = Field(description="the worst")
     method: str | None = Field(default=None, description="what made the interval (docs/rigor.md); null without one")
     samples: int
-    output_tokens_per_s: float | None
+    output_tokens_per_s: float | None = Field(description="of a server that was proven full: its capacity")
+    at_concurrency: AtConcurrency | None = Field(default=None, description="where no capacity was proven, and a closed load was measured")
     ttft_p50_ns: int | None
     ttft_p50_s: float | None
     joules_per_token: float | None
@@ -181,11 +189,9 @@ async def ranking(call: Call[RankingAsked, Nothing]) -> Ranking:
     chosen = asked.model_dump(exclude={"board", "task"})
     found = await reading_rankings.ranking(call.state.reading, board, **chosen)
     costs = await call.state.costs.of_rows(found["rows"])
-    rates = await under_level(call.state.reading, found["rows"])
+    loads = await beside_latency(call.state.reading, found["rows"])
     found |= await beside(call.state.reading, found["board"])
-    return Ranking.model_validate(
-        found | {"rows": [row | costs[row["run_id"]] | {"under_slo": rates[row["run_id"]]} for row in found["rows"]]}
-    )
+    return Ranking.model_validate(found | {"rows": [row | costs[row["run_id"]] | loads[row["run_id"]] for row in found["rows"]]})
 
 
 OPERATIONS = (

@@ -49,8 +49,8 @@ class CalculationAsked(Shape):
         default=None, description="a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"
     )
     rates: dict[str, float | str] = Field(default_factory=dict, description="USD for one of another currency")
-    spreads: dict[str, tuple[float, ...] | SpreadTold] = Field(
-        default_factory=dict, description="how far inputs may be off, by name: [low, high], or with a shape"
+    spreads: dict[str, tuple[float | str, ...] | SpreadTold] = Field(
+        default_factory=dict, description="how far inputs may be off, by name: [low, high] in the input's unit, or with a shape"
     )
     spread: float | str | None = Field(default=None, description="the share by which all others may be off, as 20 %")
 
@@ -124,7 +124,7 @@ class Calculation(Shape):
 
 def told(found: Calculated) -> Calculation:
     """A calculation as the API tells it."""
-    load = "per_1m_tokens" in found.reckoned.figures
+    load = "per_1m_tokens" in {*found.reckoned.figures, *found.reckoned.undefined}
     names = SUMMED | ({} if load else {"usd_per_1m_tokens": "per_1m_tokens_at_full_load"})
     return Calculation.model_validate({
         **values(found.reckoned, names), "undefined": dict(found.reckoned.undefined),

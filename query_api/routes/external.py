@@ -1,15 +1,15 @@
 """Others' results: what is known of them, and importing some. They stand beside our own measurements, and have no rank."""
 
 import json
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.producing.external import publish, results_of
 from query_api.reading.paging import Listing, Paged
-from streams.external.figures import LONGEST
+from streams.external.figures import LONGEST, is_turned
 
 AT_ONCE: Final = 1000
 LARGEST: Final = 2**53
@@ -57,6 +57,12 @@ class ExternalTold(Shape):
     licence: str = Field(min_length=1, max_length=200, description="under which terms: an SPDX name, or unknown")
     by: str = Field(min_length=1, max_length=200, description="who imports it")
     figures: tuple[ExternalFigure, ...] = Field(min_length=1, max_length=AT_ONCE)
+
+    @model_validator(mode="after")
+    def _ends_in_order(self) -> Self:
+        if turned := next((one for one in self.figures if is_turned(one.low, one.high)), None):
+            raise ValueError(f"{turned.place}: low is above high; an interval's lower end comes first")
+        return self
 
 
 class Imported(Shape):

@@ -79,7 +79,7 @@ class OverallParity(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "concurrent_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"] = Field(description="whether more or less of it is better")
     reference: float | None
     other: float | None

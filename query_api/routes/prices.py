@@ -1,6 +1,8 @@
 """The price book: what is in it, and putting prices into it."""
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -45,7 +47,7 @@ class PriceRow(Shape):
     source: str
     version: str
     published_us: int
-    stale: bool = Field(description=f"published more than {STALE_DAYS} days ago, with no end told: look it up again")
+    stale: bool = Field(description=f"published, or of a list, more than {STALE_DAYS} days ago, with no end told: look it up again")
 
 
 class PricePage(Shape):
@@ -89,8 +91,12 @@ async def prices(call: Call[PricesAsked, Nothing]) -> PricePage:
     """Lists the price book, what was published last first."""
     found, next_page = await call.state.reading.page(LISTING, **call.query.model_dump())
     at_us = now_us()
-    rows = [row | {"stale": is_stale(row["published_us"], row["valid_to_us"], at_us=at_us)} for row in found]
+    rows = [row | {"stale": is_stale(_said(row), at_us=at_us)} for row in found]
     return PricePage.model_validate({"prices": rows, "next": next_page})
+
+
+def _said(row: Mapping[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(version=row["version"], occurred_us=row["published_us"], valid_to_us=row["valid_to_us"])
 
 
 async def publish_prices(call: Call[Nothing, PricesTold]) -> Published:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -21,7 +21,9 @@ from streams.deciding.readers import Taken, compared
 from streams.deciding.reading import requirement_of
 from streams.deciding.sentences import LONGEST, Read, as_yaml, read
 from streams.errors import Invalid
+from streams.money.prices import STALE_DAYS
 
+OF_TODAY: Final = {"made_us", "stale_prices"}  # what the event itself does not tell
 EXAMPLE: dict[str, JsonValue] = {
     "tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}, "latency": {"ttft_p95": "800 ms"},
     "traffic": {"rate": "20/s", "input": "800 tokens", "output": "200 tokens"}, "budget": {"per_month": "3000 USD"},
@@ -126,6 +128,9 @@ class Recommendation(Shape):
     draws: int
     inputs_digest: str
     input_runs: tuple[str, ...] = Field(description="all runs that were read")
+    stale_prices: tuple[str, ...] = Field(
+        description=f"prices of the choices that nobody has said for {STALE_DAYS} days to hold, as of today: look them up again"
+    )
 
 
 class RecommendationsAsked(Paged):
@@ -193,10 +198,10 @@ class NextBought(Shape):
     runs: tuple[RunAsked, ...]
 
 
-def said(made: RecommendationMade) -> Recommendation:
-    """The event as the API tells it."""
-    fields = set(Recommendation.model_fields) - {"made_us"}
-    return Recommendation(made_us=made.occurred_us, **{name: getattr(made, name) for name in fields})
+def said(made: RecommendationMade, stale: tuple[str, ...]) -> Recommendation:
+    """The event as the API tells it, and which of its prices are old."""
+    fields = set(Recommendation.model_fields) - OF_TODAY
+    return Recommendation(made_us=made.occurred_us, stale_prices=stale, **{name: getattr(made, name) for name in fields})
 
 
 async def read_sentence(call: Call[Nothing, SentenceTold]) -> RequirementRead:
@@ -246,12 +251,14 @@ async def recommend(call: Call[Nothing, RecommendationAsked]) -> Recommendation:
     """
     asked = call.body
     asking = Asking(requirement_of(asked.requirement), asked.by, asked.seed)
-    return said(await call.state.deciding.recommended(asking, call.state.log.publish))
+    made = await call.state.deciding.recommended(asking, call.state.log.publish)
+    return said(made, await call.state.deciding.stale_prices(made))
 
 
 async def recommendation(call: Call[Nothing, Nothing]) -> Recommendation:
     """Shows a recommendation as it was made."""
-    return said(await call.state.deciding.kept(call.path["recommendation_id"]))
+    made = await call.state.deciding.kept(call.path["recommendation_id"])
+    return said(made, await call.state.deciding.stale_prices(made))
 
 
 async def recommendations(call: Call[RecommendationsAsked, Nothing]) -> RecommendationPage:
@@ -264,7 +271,7 @@ async def reckon_again(call: Call[Nothing, Nothing]) -> Reckoned:
     """Reckons a recommendation again from the runs, prices and seed that it names, and says whether it comes out the same."""
     made = await call.state.deciding.kept(call.path["recommendation_id"])
     again = await call.state.deciding.again(made)
-    names = sorted(name for name in Recommendation.model_fields if name != "made_us" and getattr(made, name) != getattr(again, name))
+    names = sorted(name for name in set(Recommendation.model_fields) - OF_TODAY if getattr(made, name) != getattr(again, name))
     return Reckoned(recommendation_id=made.recommendation_id, equal=not names, differs=tuple(names))
 
 

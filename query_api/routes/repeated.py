@@ -8,7 +8,9 @@ from query_api.operations.routing import Call, Operation
 from query_api.operations.shapes import Nothing, Shape
 from query_api.reading.repeated import repeated_load
 
-Metric = Literal["capacity_tokens_per_s", "ttft_p50_s", "ttft_p95_s", "itl_p50_s", "itl_p95_s", "joules_per_token"]
+Metric = Literal[
+    "capacity_tokens_per_s", "concurrent_tokens_per_s", "ttft_p50_s", "ttft_p95_s", "itl_p50_s", "itl_p95_s", "joules_per_token"
+]
 
 
 class OwnFigure(Shape):

@@ -114,7 +114,8 @@ class Steadiness(Shape):
 class Speed(Shape):
     """A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
-    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's,
+    `concurrent_tokens_per_s` a server's that had `concurrency` requests at a time, and may be able to do more.
     `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several. Of a sweep the
     latencies and rates are those of its best step.
     """
@@ -127,7 +128,11 @@ class Speed(Shape):
     offered_per_s: float | None
     output_tokens_per_s: float | None
     alone_tokens_per_s: float | None
-    capacity_tokens_per_s: float | None
+    concurrent_tokens_per_s: float | None = Field(
+        default=None, description="of a closed load of several at a time, which shows no capacity: what so many brought"
+    )
+    concurrency: int | None = Field(default=None, description="how many at a time that were; null of any other load")
+    capacity_tokens_per_s: float | None = Field(description="where the load was surely more than the server could do")
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None

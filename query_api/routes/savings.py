@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -12,8 +12,10 @@ from query_api.routes.recommendations import EXAMPLE
 from streams.deciding import measured
 from streams.deciding.reading import requirement_of
 from streams.deciding.savings import MARGIN, Savings
+from streams.money.prices import STALE_DAYS
 
 MOST_TOLD = 50
+OLD: Final = f"prices that these figures rest on, and nobody has said for {STALE_DAYS} days to hold: look them up again"
 
 
 class SavingsAsked(Shape):
@@ -74,6 +76,7 @@ class SavingsTold(Shape):
         description="what runs now, paid in another way that the price book knows, the cheapest first"
     )
     more: int = Field(description="how many more would save")
+    stale_prices: tuple[str, ...] = Field(description=OLD)
     unlikely: int = Field(description="cheaper ones that probably break a constraint, or lose more quality than the margin")
 
 
@@ -83,16 +86,17 @@ async def save(call: Call[Nothing, SavingsAsked]) -> SavingsTold:
     Listed is what is cheaper, keeps all constraints and is within the margin in at least half of the draws.
     """
     asked = call.body
-    found, own = await call.state.deciding.savings(requirement_of(asked.requirement), asked.run, margin=asked.margin)
-    return told(found, own, margin=asked.margin)
+    found = await call.state.deciding.savings(requirement_of(asked.requirement), asked.run, margin=asked.margin)
+    return told(*found, margin=asked.margin)
 
 
-def told(found: Savings, own: measured.Field, *, margin: float) -> SavingsTold:
+def told(found: Savings, own: measured.Field, stale: tuple[str, ...], *, margin: float) -> SavingsTold:
     """What would save, as the API tells it."""
     now, first = found.now, found.found[:MOST_TOLD]
     return SavingsTold.model_validate({
         "model": now.model, "engine": now.engine, "hardware": now.hardware, "usd_per_month": asdict(found.usd_per_month),
-        "quality": asdict(found.quality), "replicas": found.replicas, "margin": margin, "more": len(found.found) - len(first),
+        "quality": asdict(found.quality), "replicas": found.replicas, "margin": margin, "stale_prices": stale,
+        "more": len(found.found) - len(first),
         "unlikely": found.unlikely, "otherwise": [asdict(one) for one in found.otherwise], "savings": [
             {
                 "model": one.candidate.model, "engine": one.candidate.engine, "hardware": one.candidate.hardware, "changes": one.changes,

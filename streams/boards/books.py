@@ -18,7 +18,7 @@ from schemas.settled import RunSettled
 from schemas.trust import RunRetracted
 from streams.boards.ranking import Chosen, Data, Entry, boards_of, chosen, data_of, estimates
 from streams.boards.results import Result, result_of
-from streams.boards.speeds import alike
+from streams.boards.speeds import chosen as chosen_speed
 from streams.engines import is_elsewhere
 from streams.names import Names
 from streams.quality.judging import by
@@ -229,7 +229,7 @@ class Books:
                 self._forget(run_id)
 
     def _needed(self, result: Result) -> bool:
-        """It is the newest that tells a speed, or a run is here that judges it."""
+        """Its speed is its model's, or a run is here that judges it."""
         return result.run_id in self._judgements or (bool(result.speed) and self._fastest(result) is result)
 
     def _forget(self, run_id: str) -> None:
@@ -284,8 +284,8 @@ class Books:
         )  # fmt: skip
 
     def _fastest(self, result: Result) -> Result | None:
-        """The newest run with a speed of the very same model, engine and environment."""
-        return next(iter(alike(result, (self.results[run_id] for run_id in self._measured.get(result.model, ())))), None)
+        """The run of the very same model, engine and environment that tells its speed."""
+        return chosen_speed(result, (self.results[run_id] for run_id in self._measured.get(result.model, ())))
 
     def _hardware(self, result: Result) -> str:
         if is_elsewhere(result.plan.engine.name):

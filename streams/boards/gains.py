@@ -94,8 +94,14 @@ def gains(reference: Sequence[Load], other: Sequence[Load], *, machines: tuple[M
     """The other's figures beside the reference's, by the newest loads that are alike. Loads come the newest first, machines as they do."""
     ours, theirs = _pair(reference, other)
     why = _why_not(ours, theirs, machines)
-    figures = tuple(_gain(measure, ours, theirs, why) for measure in MEASURES)
+    figures = tuple(_gain(measure, ours, theirs, why) for measure in (_rate(ours, theirs), *MEASURES))
     return Gains(figures, ours.run_id if ours else None, theirs.run_id if theirs else None)
+
+
+def _rate(*loads: Load | None) -> Measure:
+    """Tokens/s as both can be told: at capacity, else at the concurrency of a closed load."""
+    told = [speeds.at_concurrency(load.figures) for load in loads if load]
+    return CONCURRENT if any(one and one.value is not None for one in told) else CAPACITY
 
 
 def _pair(reference: Sequence[Load], other: Sequence[Load]) -> tuple[Load | None, Load | None]:
@@ -155,6 +161,11 @@ def _energy(load: Load) -> Told:
     return _figure(figure, by=UJ_PER_J, kind=words(figure.origin) if figure else None)
 
 
+def _concurrent(load: Load) -> Told:
+    many = load.figures.get("concurrency")
+    return _figure(speeds.at_concurrency(load.figures), kind=f"{many.value:g} at a time" if many and many.value else None)
+
+
 def _memory(load: Load) -> Told:
     return Told(load.peak_bytes, why="the engine did not tell its memory")
 
@@ -163,8 +174,9 @@ def _cost(load: Load) -> Told:
     return Told(load.usd_per_1m_tokens, kind=load.prices, why="no price is known" if load.usd_per_1m_tokens is None else None)
 
 
+CAPACITY: Final = Measure("capacity_tokens_per_s", "more", lambda load: _figure(speeds.capacity(load.figures)))
+CONCURRENT: Final = Measure("concurrent_tokens_per_s", "more", _concurrent, "measured at other concurrencies")
 MEASURES: Final = (
-    Measure("capacity_tokens_per_s", "more", lambda load: _figure(speeds.capacity(load.figures))),
     Measure("ttft_s", "less", lambda load: _figure(speeds.ttft(load.figures), by=NS)),
     Measure("memory_bytes", "less", _memory),
     Measure("joules_per_token", "less", _energy, "metered otherwise"),

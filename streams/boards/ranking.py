@@ -40,7 +40,7 @@ from streams.statistics.joining import Places, at_most, covariance, places, stre
 from streams.statistics.ranks import OverSetups, Standings, ranges, standings
 from streams.statistics.spreads import Floats
 
-FORMULA_VERSION = "ranking-11"
+FORMULA_VERSION = "ranking-12"
 Data = tuple[str, str, int]  # task, build, samples
 
 

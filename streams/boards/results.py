@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.event import Visibility
 from schemas.jobs import EngineUsed
@@ -10,6 +11,8 @@ from schemas.runs import Adaptive, Plan, PlannedTask
 from schemas.settled import RunSettled, TaskSettled
 from streams.quality.judging import about, identity
 from streams.settling.documents import Columns, unpacked
+
+PROVEN_SINCE: Final = 10  # the version of performance from which on a capacity is one that was proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,17 @@ def result_of(settled: RunSettled, scores: Mapping[str, Documents]) -> Result | 
         environment_sha=settled.environment_sha,
         environments=settled.environments,
         tasks={task.task: task for task in settled.tasks},
-        speed={figure.metric: figure for figure in settled.speed},
+        speed=_speed(settled),
         documents={task: unpacked(documents) for task, documents in scores.items()},
         served_elsewhere=settled.served_elsewhere,
         by_task={planned.task: planned for planned in settled.plan.tasks},
     )
+
+
+def _speed(settled: RunSettled) -> dict[str, Figure]:
+    """The figures of its workload. Older formulas called the tokens/s of any closed load a capacity: only those of a sweep are kept."""
+    speed = {figure.metric: figure for figure in settled.speed}
+    _, _, number = (settled.speed_formula or "").partition("performance-")
+    if number.isdigit() and int(number) < PROVEN_SINCE and "capacity_requests_per_s" not in speed:
+        speed.pop("capacity_tokens_per_s", None)
+    return speed

@@ -1,7 +1,8 @@
 """What of a run's speed boards tell, and which run's speed is another's too: one of the very same model, engine and environment.
 
 A load's own tokens/s are what was offered, and a full server's TTFT is its queue: neither is the model's (streams/speed/loads.py). So told
-are the tokens/s of a full server, and the TTFT of one stream alone: a sweep has that of its first step, beside that of its best.
+are the tokens/s of a server that was proven full, else those of so many requests at a time, with their number; and the TTFT of one stream
+alone: a sweep has that of its first step, beside that of its best.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,17 @@ from streams.boards.results import Result
 def capacity(speed: Mapping[str, Figure]) -> Figure | None:
     """Output tokens a second of a full server; None where the load has no such figure."""
     return speed.get("capacity_tokens_per_s")
+
+
+def at_concurrency(speed: Mapping[str, Figure]) -> Figure | None:
+    """Output tokens a second of a closed load of several, whose number is the figure `concurrency`; None where there is none."""
+    return speed.get("concurrent_tokens_per_s")
+
+
+def chosen(result: Result, others: Iterable[Result]) -> Result | None:
+    """Of these runs the one whose speed boards show as the run's: the newest that proved a capacity, else the newest."""
+    found = alike(result, others)
+    return next((one for one in found if (full := capacity(one.speed)) and full.value is not None), next(iter(found), None))
 
 
 def ttft(speed: Mapping[str, Figure]) -> Figure | None:

@@ -11,7 +11,7 @@ from schemas.decisions import Contender, DrawnFigure, NextRun, RecommendationMad
 from schemas.event import derive_id
 from schemas.requirements import Requirement
 from streams.deciding.candidates import FIGURES, Candidate
-from streams.deciding.capacity import Replica, capacity
+from streams.deciding.capacity import Replica, capacity, longest_wait_s
 from streams.deciding.constraints import told as in_words
 from streams.deciding.deploying import guide_of
 from streams.deciding.drawing import DRAWS
@@ -26,8 +26,6 @@ MOST_CHOICES: Final = 50
 MOST_GUIDES: Final = 5
 MOST_REJECTED: Final = 200
 LONGEST_REASON: Final = 500  # characters: a record holds them all
-LONGEST_WAIT_S: Final = 1.0  # where the requirement bounds no time to the first token
-LEAST_WAIT_S: Final = 0.01
 
 
 def answer(question: Question, told: Recommendation, next_runs: Sequence[NextRun], *, header: Mapping[str, Any]) -> RecommendationMade:
@@ -51,7 +49,7 @@ def digest_of(own: Field) -> str:
     parts = hashlib.sha256()
     for one in sorted(own.candidates, key=lambda candidate: candidate.key):
         traits = sorted((name, sorted(value) if isinstance(value, frozenset) else value) for name, value in one.traits.items())
-        told = (one.key, one.model, sorted(one.figures.items()), traits, one.usd_per_hour, one.purchase_usd)
+        told = (one.key, one.model, sorted(one.figures.items()), traits, one.usd_per_hour, one.purchase_usd, one.places, one.service_s)
         parts.update(repr(told).encode())
     for scores in own.scores:
         parts.update(repr((scores.task, scores.models, scores.values.shape)).encode() + scores.values.tobytes())
@@ -91,7 +89,7 @@ def _contender(
         candidate=candidate.key, model=candidate.model, engine=candidate.engine, hardware=candidate.hardware, feasible=one.feasible,
         pareto=one.front, confidence=one.confidence, loss=one.loss, why=_why(one, missing), figures=figures, lacks=missing,
         measured_by=tuple(sorted(set(origin.runs.values()))), usd_per_hour=candidate.usd_per_hour,
-        capacity=_sized(candidate, own, requirement) if guided else None,
+        capacity=_sized(candidate, requirement) if guided else None,
         guide=guide_of(candidate, origin, requirement.latency, air_gapped=is_air_gapped(requirement)) if guided else None,
     )  # fmt: skip
 
@@ -108,14 +106,13 @@ def _share(value: float) -> str:
     return f"{100 * value:.0f} %"
 
 
-def _sized(candidate: Candidate, own: Field, requirement: Requirement) -> Sized | None:
+def _sized(candidate: Candidate, requirement: Requirement) -> Sized | None:
     """The replicas for the day's peak; None without traffic, or where nothing was measured to reckon with."""
-    traffic, point = requirement.traffic, own.origins[candidate.key].point
-    service = point.estimate("e2e_mean", by=1e9) if point else None
-    if traffic is None or point is None or service is None:
+    traffic, goodput, ttft = requirement.traffic, candidate.figures.get("goodput_per_s"), candidate.figures.get("ttft_p95_s")
+    if traffic is None or goodput is None or candidate.places is None or candidate.service_s is None:
         return None
-    wait = _longest_wait_s(candidate, requirement)
-    replica = Replica(candidate.figures["goodput_per_s"].value, point.places, service.value)
+    wait = longest_wait_s(requirement.latency.ttft_p95_s, ttft.value if ttft else None)
+    replica = Replica(goodput.value, candidate.places, candidate.service_s)
     try:
         found = capacity(max(traffic.curve_per_s), replica, headroom_ratio=traffic.headroom_ratio, longest_wait_s=wait)
     except Invalid:  # no number of replicas is enough, which the refusals say
@@ -125,12 +122,6 @@ def _sized(candidate: Candidate, own: Field, requirement: Requirement) -> Sized 
         service_s=replica.service_s, busy_ratio=found.busy_ratio, waiting_ratio=found.waiting_ratio, too_long_ratio=found.too_long_ratio,
         longest_wait_s=wait, mean_wait_s=found.mean_wait_s if math.isfinite(found.mean_wait_s) else None,
     )  # fmt: skip
-
-
-def _longest_wait_s(candidate: Candidate, requirement: Requirement) -> float:
-    """What is left of the time to the first token beside that which was measured."""
-    bound, own = requirement.latency.ttft_p95_s, candidate.figures.get("ttft_p95_s")
-    return LONGEST_WAIT_S if bound is None or own is None else max(LEAST_WAIT_S, bound - own.value)
 
 
 def _rejected(refused: Sequence[Refused], own: Field) -> tuple[Rejected, ...]:

@@ -14,11 +14,11 @@ from streams.numbers import shown, whole
 
 MOST_TIMES: Final = 16  # of one command: the most that is foretold (measuring_next.py)
 TIMES: Final = re.compile(r"(?P<command>.*?)  # (?P<times>[1-9]\d?) times", re.DOTALL)
-TEXTS: Final = frozenset({"--model", "--engine", "--option", "--task", "--suite", "--system", "--profile"})
+TEXTS: Final = frozenset({"--model", "--base", "--engine", "--option", "--task", "--suite", "--system", "--profile"})
 NUMBERS: Final = frozenset({
     "--limit", "--fewshot", "--thinking-tokens", "--concurrency", "--requests", "--input-tokens", "--output-tokens",
 })  # fmt: skip
-FLAGS: Final = frozenset({"--chat", "--fold-system", "--multiturn", "--thinking", "--no-thinking", "--wait"})
+FLAGS: Final = frozenset({"--chat", "--fold-system", "--multiturn", "--thinking", "--no-thinking", "--trust-model-code", "--wait"})
 LOAD: Final = ("profile", "concurrency", "requests", "input_tokens", "output_tokens")
 Said = dict[str, list[Any]]
 
@@ -73,7 +73,8 @@ def _strange(typed: str) -> Invalid:
 def _model(said: Said) -> Iterator[tuple[str, Any]]:
     uri = said["--model"][0]
     name, _, revision = (uri, "", "") if uri.startswith("/") else uri.partition("@")
-    yield "model", {"uri": name, "revision": revision or None}
+    beside = {"base": said["--base"][0]} if "--base" in said else {}
+    yield "model", {"uri": name, "revision": revision or None, "trust_code": "--trust-model-code" in said} | beside
     options = dict(one.split("=", 1) for one in said.get("--option", ()) if "=" in one)
     yield "engine", {"options": options} | ({"name": said["--engine"][0]} if "--engine" in said else {})
 

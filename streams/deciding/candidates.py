@@ -58,7 +58,8 @@ class Estimate:
 class Candidate:
     """A model on an engine on hardware. `traits` are what is not measured (licence, context, region …).
 
-    `usd_per_hour` is what a replica costs by the hour, `purchase_usd` what its devices cost to buy.
+    `usd_per_hour` is what a replica costs by the hour, `purchase_usd` what its devices cost to buy. A replica has so many `places`, each
+    busy for a request's `service_s`, under the load that it was measured at; None where that is not known.
 
     Figures of single tasks are named `quality:<task>`.
     """
@@ -71,6 +72,8 @@ class Candidate:
     traits: Mapping[str, Trait] = field(default_factory=dict)
     usd_per_hour: float | None = None
     purchase_usd: float | None = None
+    places: int | None = None
+    service_s: float | None = None
 
     @property
     def name(self) -> str:

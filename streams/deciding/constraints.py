@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from streams.deciding.candidates import FIGURES, Candidate, Trait
 from streams.deciding.drawing import Worlds
 from streams.statistics.spreads import Floats
 
+DIGITS: Final = 4
+EXACT: Final = 12  # digits of what people write: without what a binary fraction puts behind them
+ALL: Final = 17  # digits that tell any two numbers apart
+LARGE: Final = 1e4
 Flags = NDArray[np.bool_]
 Rule = Literal["at least", "at most", "one of", "all of"]
 
@@ -38,7 +43,12 @@ class Constraint:
     @property
     def words(self) -> str:
         """As people read it."""
-        return f"{self.name} {self.rule} {told(self.bound, self.unit)}"
+        return f"{self.name} {self.rule} {self.limit}"
+
+    @property
+    def limit(self) -> str:
+        """Its bound, as exactly as it was asked for."""
+        return told(self.bound, self.unit, digits=EXACT)
 
     @property
     def measured(self) -> bool:
@@ -67,31 +77,43 @@ class Refusal:
         one = self.constraint
         if self.own is None:
             return f"{one.name} is not known"
-        return f"{one.name} is {told(self.own, one.unit)}; wanted is {one.rule} {told(one.bound, one.unit)}"
+        shown = (told(self.own, one.unit, digits=digits) for digits in range(DIGITS, ALL + 1))
+        apart = next((own for own in shown if own != one.limit), told(self.own, one.unit))
+        return f"{one.name} is {apart}; wanted is {one.rule} {one.limit}"
 
     @property
     def change(self) -> str:
-        """The nearest change that would admit it."""
+        """The nearest change that would admit it: a bound that what it has keeps, rounded away from it."""
         one, own = self.constraint, self.own
         if own is None:
             return f"measure or state {one.name}"
         if isinstance(one.bound, frozenset):
             names = own if isinstance(own, frozenset) else frozenset({str(own)})
             return f"do without {told(one.bound - names)}" if one.rule == "all of" else f"allow {told(names)}"
+        assert isinstance(own, int | float)
+        wider = told(outwards(own, up=one.rule == "at most"), one.unit)
         if one.subject == "owned_ratio":
-            return f"own {told(own)} times as many of its devices"
-        return f"{'lower' if one.rule == 'at least' else 'raise'} the bound from {told(one.bound, one.unit)} to {told(own, one.unit)}"
+            return f"own {wider} times as many of its devices"
+        return f"{'lower' if one.rule == 'at least' else 'raise'} the bound from {one.limit} to {wider}"
 
 
-def told(value: "float | str | frozenset[str] | None", unit: str = "") -> str:
-    """A value as people read it."""
+def outwards(value: float, *, up: bool) -> float:
+    """The value as `told` shows it, rounded up or down: of large ones to a whole number, of others to four digits."""
+    exact = Decimal(value)
+    place = Decimal(1) if abs(value) >= LARGE or not value else Decimal(1).scaleb(exact.adjusted() - DIGITS + 1)
+    return float(exact.quantize(place, rounding=ROUND_CEILING if up else ROUND_FLOOR, context=Context(prec=400)))
+
+
+def told(value: "float | str | frozenset[str] | None", unit: str = "", *, digits: int = DIGITS) -> str:
+    """A value as people read it, a number to so many digits; of a large one all before the point."""
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "none"
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return "not measured"
-    number = (
-        f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1e4 else f"{value:,.0f}" if isinstance(value, float | int) else value
-    )
+    if isinstance(value, str):
+        return f"{value} {unit}".strip()
+    small = isinstance(value, float) and abs(value) < max(LARGE, 10.0 ** (digits - 1))
+    number = f"{value:,.{digits}g}" if small else f"{value:,.0f}"
     return f"{number} {unit}".strip() if unit != "ratio" else number
 
 

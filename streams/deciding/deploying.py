@@ -4,6 +4,7 @@ Flags are those of vLLM 0.32 (`vllm serve`), llama.cpp's `llama-server` and tran
 """
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from typing import Final
 
 from schemas.decisions import Guide
 from schemas.requirements import Latency
+from streams.deciding import commands
 from streams.deciding.candidates import FIGURES, Candidate
 from streams.deciding.measured import Origin
 
 PORT: Final = 8000
 BUSY: Final = 0.85  # of the replicas' places, above which the queue grows quickly
+BATCH: Final = re.compile(r"(\d+) tokens")  # how many tokens at once an engine says that it takes
+KEPT: Final[Mapping[str, str]] = MappingProxyType({"float16": "f16", "float32": "f32"})
 Arguments = list[str]
 
 
@@ -34,24 +38,40 @@ class Server:
 
 
 def _vllm(origin: Origin) -> Arguments:
-    used = origin.deployed.used
-    told = ["vllm", "serve", origin.deployed.weights.uri, "--dtype", used.dtype, "--max-model-len", str(used.max_len)]
+    used, model, options = origin.deployed.used, origin.deployed.model, _options(origin)
+    told = ["vllm", "serve", model.base or model.uri, "--dtype", used.dtype, "--max-model-len", str(used.max_len)]
+    told += ["--revision", model.revision] if model.revision and not model.base else []
+    told += ["--trust-remote-code"] if model.trust_code else []
+    told += ["--enable-lora", "--max-loras", "1", "--lora-modules", f"adapter={model.uri}"] if model.base else []
+    told += ["--gpu-memory-utilization", options["gpu_memory_utilization"]] if "gpu_memory_utilization" in options else []
+    told += ["--enforce-eager"] if not used.compile else []
+    told += ["--max-num-batched-tokens", batch[1]] if (batch := BATCH.fullmatch(used.batch)) else []
     told += ["--quantization", used.quantisation] if used.quantisation else []
     told += ["--tensor-parallel-size", str(used.tp)] if used.tp > 1 else []
     told += ["--pipeline-parallel-size", str(used.pp)] if used.pp > 1 else []
     return [*told, *(["--max-num-seqs", str(origin.point.places)] if origin.point else []), "--host", "0.0.0.0", "--port", str(PORT)]
 
 
+def _options(origin: Origin) -> Mapping[str, str]:
+    """What the engine was told."""
+    found: dict[str, str] = json.loads(origin.deployed.weights.options)
+    return found
+
+
 def _llama(origin: Origin) -> Arguments:
     used, slots = origin.deployed.used, origin.point.places if origin.point else 1
     told = ["llama-server", "--model", origin.deployed.weights.uri, "--parallel", str(slots), "--ctx-size", str(used.max_len * slots)]
+    options = _options(origin)
+    told += ["--threads", options["threads"]] if "threads" in options else []
+    kept = KEPT.get(options.get("kv", ""))
+    told += ["--cache-type-k", kept, "--cache-type-v", kept] if kept else []
     return [*told, "--host", "0.0.0.0", "--port", str(PORT)]
 
 
 def _transformers(origin: Origin) -> Arguments:
-    used = origin.deployed.used
-    told = ["transformers", "serve", origin.deployed.weights.uri, "--dtype", used.dtype, "--device", used.device]
-    told += ["--trust-remote-code"] if origin.deployed.model.trust_code else []
+    used, model = origin.deployed.used, origin.deployed.model
+    told = ["transformers", "serve", commands.named(model), "--dtype", used.dtype, "--device", used.device]
+    told += ["--trust-remote-code"] if model.trust_code else []
     return [*told, "--continuous-batching", "--host", "0.0.0.0", "--port", str(PORT)]
 
 
@@ -76,6 +96,7 @@ def guide_of(candidate: Candidate, origin: Origin, latency: Latency, *, air_gapp
         *server.notes,
         *(_check(origin) if server.notes else ()),
         *_local(origin),
+        *_adapter(candidate, origin),
         *(_without_net(server, origin) if air_gapped else ()),
     )
     return Guide(
@@ -86,7 +107,17 @@ def guide_of(candidate: Candidate, origin: Origin, latency: Latency, *, air_gapp
 
 def _check(origin: Origin) -> tuple[str, ...]:
     load = ["--concurrency", str(origin.point.places)] if origin.point else ["--concurrency", "1"]
-    command = ["assay", "perf", "--url", f"http://HOST:{PORT}", "--model", origin.deployed.weights.uri, "--profile", "concurrent", *load]
+    command = [
+        "assay",
+        "perf",
+        "--url",
+        f"http://HOST:{PORT}",
+        "--model",
+        commands.named(origin.deployed.model),
+        "--profile",
+        "concurrent",
+        *load,
+    ]
     return (shlex.join([*command, "--duration", "120", "--wait"]),)
 
 
@@ -95,10 +126,22 @@ def _local(origin: Origin) -> tuple[str, ...]:
     return (f"the model is a folder or file of the machine that planned the run: bring {uri} along",) if uri.startswith("/") else ()
 
 
+def _adapter(candidate: Candidate, origin: Origin) -> tuple[str, ...]:
+    """What is to be done for an adapter, which was measured on its base."""
+    model = origin.deployed.model
+    if not model.base:
+        return ()
+    if candidate.engine == "vllm":
+        return ("the adapter was measured on its base: ask the server for the model named adapter; where its rank is above 16, add "
+                "--max-lora-rank",)  # fmt: skip
+    return (f"the adapter was measured merged into {model.base}: merge it first, and serve what comes of that",)
+
+
 def _without_net(server: Server, origin: Origin) -> Iterator[str]:
     """What must be there before, where nothing can be fetched."""
     uri = origin.deployed.weights.uri
-    fetched = "" if uri.startswith("/") else f", and the weights, as `assay pull {shlex.quote(uri)}` has them, in the place of {uri}"
+    pulled = shlex.quote(commands.named(origin.deployed.model))
+    fetched = "" if uri.startswith("/") else f", and the weights, as `assay pull {pulled}` has them, in the place of {uri}"
     yield f"nothing can be fetched where it runs: bring the server's image along{fetched}; set HF_HUB_OFFLINE=1"
     if server.installs:
         yield "the service for compose installs its packages as it starts: build an image that has them first"

@@ -1,5 +1,10 @@
-"""What follows for a load: replicas, a month's bill, a million tokens' price and capital, in each draw from that draw's goodput."""
+"""What follows for a load: replicas, a month's bill, a million tokens' price and capital, in each draw from that draw's goodput.
 
+Replicas are as many as that goodput calls for with the headroom, and as many as the queue does (capacity.py), which has the places and the
+time of a request as they were measured. Bills, budgets, what is owned, savings and the guide have this one count.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,8 +12,10 @@ from typing import Final
 import numpy as np
 
 from streams.deciding.candidates import Candidate
+from streams.deciding.capacity import HEADROOM, longest_wait_s, queue_replicas, rate_replicas
 from streams.deciding.constraints import is_named
 from streams.deciding.drawing import Worlds
+from streams.errors import Invalid
 from streams.money.scenarios import HOURS_PER_MONTH, S_PER_HOUR
 from streams.statistics.spreads import Floats
 
@@ -17,24 +24,32 @@ S_PER_MONTH: Final = HOURS_PER_MONTH * S_PER_HOUR
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests a second at the peak and on average, their tokens, and the spare share that is kept at the peak."""
+    """Requests a second at the peak and on average, their tokens, and the spare share that is kept at the peak.
+
+    `ttft_p95_s`: the bound on the time to the first token, of which a wait for a place takes its part; None without one.
+    """
 
     peak_per_s: float
     mean_per_s: float
     tokens_per_request: float
-    headroom_ratio: float = 0.2
+    headroom_ratio: float = HEADROOM
+    ttft_p95_s: float | None = None
 
 
 def under(load: Load, worlds: Worlds) -> Worlds:
     """The worlds with replicas, usd_per_month and usd_per_1m_tokens under the load; with capital_usd where devices have a price.
 
-    Replicas are ⌈peak · (1 + headroom) / goodput⌉ and run all month; the price of a million tokens is their bill over the month's tokens.
+    Replicas run all month; the price of a million tokens is their bill over the month's tokens.
     """
     if "goodput_per_s" not in worlds.points:
         return worlds
     hour, bought = (_known([getattr(one, name) for one in worlds.candidates]) for name in ("usd_per_hour", "purchase_usd"))
     tokens = load.mean_per_s * S_PER_MONTH * load.tokens_per_request / 1e6
-    counts = tuple(_replicas(load, goodput) for goodput in (worlds.points["goodput_per_s"], worlds.drawn["goodput_per_s"]))
+    queued = np.array([_by_queue(load, one) for one in worlds.candidates])
+    counts = tuple(
+        np.maximum(rate_replicas(load.peak_per_s, goodput, load.headroom_ratio), queued)
+        for goodput in (worlds.points["goodput_per_s"], worlds.drawn["goodput_per_s"])
+    )
     bills = tuple(count * hour * HOURS_PER_MONTH for count in counts)
     prices = tuple(bill / tokens for bill in bills)
     capital = {} if np.isnan(bought).all() else {"capital_usd": (counts[0] * bought, counts[1] * bought)}
@@ -68,7 +83,13 @@ def _known(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values])
 
 
-def _replicas(load: Load, goodput: Floats) -> Floats:
-    needed = load.peak_per_s * (1 + load.headroom_ratio) / goodput
-    # A rate that is a whole number of goodputs but for rounding needs no replica more.
-    return np.asarray(np.maximum(1.0, np.ceil(needed - 1e-9)))
+def _by_queue(load: Load, one: Candidate) -> float:
+    """The replicas that the queue calls for; 1 where places and times are not known, and those that are busy where no number is enough."""
+    if one.places is None or one.service_s is None:
+        return 1.0
+    ttft = one.figures.get("ttft_p95_s")
+    wait = longest_wait_s(load.ttft_p95_s, ttft.value if ttft else None)
+    try:
+        return queue_replicas(load.peak_per_s, one.places, one.service_s, longest_wait_s=wait)
+    except Invalid:
+        return math.ceil(load.peak_per_s * one.service_s / one.places)

@@ -1,12 +1,14 @@
 """Candidates out of what was measured: each variant at each place that it ran on, with its figures, its price, and the runs behind them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from schemas.event import derive_id
-from schemas.requests import Chat
-from schemas.requirements import Requirement
+from schemas.requests import Chat, ModelRef
+from schemas.requirements import ModelKind, Requirement
+from schemas.runs import ModelCard
 from streams.deciding.candidates import Candidate, Estimate, TaskScores, Trait
 from streams.deciding.constraints import is_named
 from streams.deciding.evidence import ELSEWHERE, Deployed, Evidence, Place, shortened
@@ -18,6 +20,7 @@ from streams.money.prices import NANO, OtherHour, PriceBook, Undefined, agent_ho
 
 J_PER_KWH: Final = 3.6e6
 UJ_PER_J: Final = 1e6
+TUNED: Final = re.compile(r"(?<![^\W_])(?:instruct|chat|it|sft|dpo|rlhf|finetuned|tuned)(?![^\W_])", re.IGNORECASE)  # a word of a name
 MOST_CANDIDATES: Final = 5_000  # their runs are named in one event
 
 
@@ -146,8 +149,11 @@ def _made(one: Deployed, chat: Chat, making: Making) -> tuple[Candidate, Origin]
     told["memory"] = figures["memory_bytes"].measurement if "memory_bytes" in figures else None
     behind = tasks | {name: run_id for name, run_id in told.items() if run_id}
     key = derive_id("Candidate", one.name, chat.model_dump_json())
-    made = Candidate(key, label, one.weights.engine, one.place.name, figures, dict(_traits(one)),
-                     prices.usd_per_hour, prices.purchase_usd)  # fmt: skip
+    service = point.estimate("e2e_mean", by=NS) if point else None
+    made = Candidate(
+        key, label, one.weights.engine, one.place.name, figures, dict(_traits(one)), prices.usd_per_hour, prices.purchase_usd,
+        point.places if point else None, service.value if service else None,
+    )  # fmt: skip
     return made, Origin(one, chat, point, behind)
 
 
@@ -172,6 +178,16 @@ def _figures(one: Deployed, point: Point | None, making: Making) -> Iterator[tup
         yield "memory_bytes", Estimate(float(max(peaks)[0]), measurement=max(peaks)[1])
 
 
+def kind_of(model: ModelRef, card: ModelCard) -> ModelKind | None:
+    """fine-tuned where the card or the request names what it was made from, or its name says so; base where a card names nothing of it.
+
+    None where there is no card: of such a model nothing is known.
+    """
+    if card.base or model.base or model.adapter or TUNED.search(model.uri.rstrip("/").rpartition("/")[2]):
+        return "fine-tuned"
+    return "base" if card.licence or card.languages else None
+
+
 def _traits(one: Deployed) -> Iterator[tuple[str, Trait]]:
     card, used = one.card, one.used
     yield "place", one.place.kind
@@ -181,8 +197,8 @@ def _traits(one: Deployed) -> Iterator[tuple[str, Trait]]:
         yield "licence", card.licence
     if card.languages:
         yield "languages", frozenset(card.languages)
-    if card.base or one.model.base or one.model.adapter:
-        yield "kind", "fine-tuned"
+    if kind := kind_of(one.model, card):
+        yield "kind", kind
     if used.max_len:
         yield "context_tokens", float(used.max_len)
     if one.place.region != "any":

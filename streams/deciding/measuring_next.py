@@ -35,13 +35,19 @@ class Offer:
     """A measurement that can be bought: draws of what it is about, shape [draws, quantities], and the covariance of its noise.
 
     Documents of a task have one quantity a model, and the covariance of the models' scores over the number of documents. A speed run has
-    the logarithm of its figure, and its relative error squared.
+    the logarithm of its figure, and its relative error squared. `once_usd` is what comes to `usd` however often it is bought: where what is
+    known already is asked again.
     """
 
     name: str
     usd: float
     truths: Floats
     noise: Floats
+    once_usd: float = 0.0
+
+    def costs(self, times: int) -> float:
+        """What it costs, taken so many times, in USD."""
+        return self.once_usd + times * self.usd
 
     def __post_init__(self) -> None:
         if not self.usd > 0:
@@ -60,7 +66,7 @@ class Worth:
     @property
     def usd(self) -> float:
         """What it costs, so many times."""
-        return self.times * self.offer.usd
+        return self.offer.costs(self.times)
 
     @property
     def per_usd(self) -> float:

@@ -1,12 +1,13 @@
 """The next measurements on offer between those who contend, each with its price and the commands that ask for it; and what nobody measured.
 
-Documents of a task are offered as many again as the contenders have answered, where the task has more of them. A document costs what the
-runs that answered it before cost, over their documents; a speed run costs the hours that its requests take at the rate that was measured.
+Documents of a task are offered as many again as the contenders have answered, where the task has more of them. A run asks all of its
+documents, for it takes no answers from others: those that are answered already are paid for once more, with the new ones. A document costs
+what the runs that answered it before cost, over their documents; a speed run costs the hours that its requests take at the rate measured.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -101,7 +102,7 @@ def _documents(made: Decision, parts: Sequence[TaskScores], question: Question) 
     origins = [question.origin(made.worlds.candidates[place]) for place in models_of(made, places).values()]
     runs = [one.runs[scores.task] for one in origins]
     usd = [each for run_id in runs if (each := question.usd_per_document(run_id))]
-    if not usd or len(usd) < len(runs) or question.asked.whole & set(runs):
+    if not usd or len(usd) < len(runs) or question.asked.whole & set(runs) or not all(map(_can_say, origins)):
         return
     mean = sum(usd) / len(usd)
     try:
@@ -112,7 +113,10 @@ def _documents(made: Decision, parts: Sequence[TaskScores], question: Question) 
     except Invalid:  # they share no documents: nothing is known of their noise
         return
     whole = max(one.values.shape[1] for one in parts)
-    each = whole if scores.part else math.ceil(whole / len(known_tasks(question.evidence.results.values())[scores.task]))
+    tasks = len(parts) if scores.part else len(known_tasks(question.evidence.results.values())[scores.task])
+    each = whole if scores.part else math.ceil(whole / tasks)
+    asked = each * tasks * sum(usd)  # for as many as there are, of all models; of a suite whose tasks have not all so many it is the most
+    offer = replace(offer, usd=asked, once_usd=asked)
     fewshots = [question.asked.fewshots.get((run_id, scores.task)) for run_id in runs]
     yield Buyable(offer, lambda times: tuple(
         _command(one, scores, question, limit=(1 + times) * each, fewshot=fewshot) for one, fewshot in zip(origins, fewshots, strict=True)
@@ -121,13 +125,13 @@ def _documents(made: Decision, parts: Sequence[TaskScores], question: Question) 
 
 def _command(origin: Origin, scores: TaskScores, question: Question, *, limit: int, fewshot: int | None = None) -> str:
     """The command that asks the first so many documents of a task, or of each of the tasks of the suite that it is a part of."""
-    weights = origin.deployed.weights
+    model, weights = origin.deployed.model, origin.deployed.weights
     if scores.part is None:
-        return commands.submit(weights, origin.chat, task=scores.task, limit=limit, fewshot=fewshot)
+        return commands.submit(model, weights, chat=origin.chat, task=scores.task, limit=limit, fewshot=fewshot)
     run_id = next(own.runs[scores.task] for own in question.own.origins.values() if scores.task in own.runs)
     plan = question.evidence.results[run_id].plan
     tasks = () if plan.suite_version else dict.fromkeys(one.group or one.task for one in plan.tasks)
-    return commands.ask(weights, origin.chat, suite=scores.asked, tasks=tuple(tasks), limit=limit)
+    return commands.ask(model, weights, chat=origin.chat, suite=scores.asked, tasks=tuple(tasks), limit=limit)
 
 
 def _speeds(made: Decision, question: Question) -> Iterator[Buyable]:
@@ -136,11 +140,21 @@ def _speeds(made: Decision, question: Question) -> Iterator[Buyable]:
     for place in contenders(made):
         candidate = made.worlds.candidates[place]
         origin = question.origin(candidate)
-        if counted and origin.point is not None and candidate.usd_per_hour:
+        if counted and origin.point is not None and candidate.usd_per_hour and _can_say(origin):
             usd = candidate.usd_per_hour * commands.REQUESTS / origin.point.rate_per_s / S_PER_HOUR
-            typed = commands.perf(origin.deployed.weights, question.requirement.traffic, concurrency=origin.point.places)
+            typed = _load(origin, question, concurrency=origin.point.places)
             offer = speed_run(made, place, usd=usd, relative_error=1 / math.sqrt(commands.REQUESTS))
             yield Buyable(offer, _repeated(typed))
+
+
+def _load(origin: Origin, question: Question, *, concurrency: int = commands.WARMED) -> str:
+    """The command that puts a load on it, as long as the traffic's requests."""
+    deployed = origin.deployed
+    return commands.perf(deployed.model, deployed.weights, traffic=question.requirement.traffic, concurrency=concurrency)
+
+
+def _can_say(origin: Origin) -> bool:
+    return commands.can_say(origin.deployed.model, origin.chat)
 
 
 def _repeated(command: str) -> Callable[[int], tuple[str, ...]]:
@@ -176,18 +190,21 @@ def _unknown(candidate: Candidate, names: Sequence[str], question: Question) -> 
 
 
 def first_measurement(candidate: Candidate, names: Sequence[str], question: Question) -> tuple[str, ...]:
-    """The commands that measure these figures of a candidate; none where no run would tell them, as where a price is missing."""
+    """The commands that measure these figures of a candidate; none where no run would tell them, as where a price is missing, and where
+    no command can ask for just what it is."""
     return tuple(_asking(candidate, names, question))
 
 
 def _asking(candidate: Candidate, names: Sequence[str], question: Question) -> Iterator[str]:
     origin = question.origin(candidate)
+    if not _can_say(origin):
+        return
     for parts in _asked(question):
         if candidate.model not in parts[0].models and any(name in ("quality", QUALITY + parts[0].asked) for name in names):
             first, whole = parts[0], max(one.values.shape[1] for one in parts)
             yield _command(origin, first, question, limit=whole)
     if origin.point is None and any(not name.startswith("quality") for name in names):
-        yield commands.perf(origin.deployed.weights, question.requirement.traffic)
+        yield _load(origin, question)
 
 
 def what_is_missing(question: Question) -> str | None:
@@ -195,6 +212,6 @@ def what_is_missing(question: Question) -> str | None:
     own = [one for one in question.own.candidates if question.origin(one).deployed.place != ELSEWHERE]
     for candidate in own:
         if question.origin(candidate).point is None:
-            return f"Measure it: {commands.perf(question.origin(candidate).deployed.weights, question.requirement.traffic)}"
+            return f"Measure it: {_load(question.origin(candidate), question)}"
     priceless = sorted({candidate.hardware for candidate in own if candidate.usd_per_hour is None})
     return f"No price of {priceless[0]} is known: `assay prices import FILE` publishes it" if priceless else None

@@ -30,17 +30,29 @@ class Swing:
     best: float
 
 
-def swings(points: Mapping[str, float], values: Values, able: Flags) -> tuple[Swing, ...]:
-    """Swings from the worst to the best of those who are able, by what was measured. Raises: Invalid where points are none or negative."""
+def swings(points: Mapping[str, float], drawn: Values, able: Flags) -> tuple[Swing, ...]:
+    """Swings from the worst to the best of those who are able in a draw, the mean over the draws, of values [draws, candidates].
+
+    The range is that of draws and not of what was measured: those who measured the same differ in what they are, and a range of 0 would
+    let the figure count for nothing. Raises: Invalid where points are none or negative.
+    """
     if not points or min(points.values()) < 0 or not any(points.values()):
         raise Invalid("swing points must be 0 or more, and one above 0; give the figure that matters most 100", code="swing")
     found = []
     for name, given in points.items():
-        own = values[name][able & ~np.isnan(values[name])]
-        low, high = (float(own.min()), float(own.max())) if len(own) else (0.0, 0.0)
+        low, high = _ends(drawn[name], able & ~np.isnan(drawn[name]))
         worst, best = (low, high) if FIGURES[name].better > 0 else (high, low)
         found.append(Swing(name, given, worst, best))
     return tuple(found)
+
+
+def _ends(values: Floats, able: Flags) -> tuple[float, float]:
+    """The least and the most of those who are able, each the mean over the draws in which anybody is; 0 where nobody ever is."""
+    some = able.any(axis=1)
+    if not some.any():
+        return 0.0, 0.0
+    own, there = values[some], able[some]
+    return float(np.where(there, own, np.inf).min(axis=1).mean()), float(np.where(there, own, -np.inf).max(axis=1).mean())
 
 
 def by_swing(values: Values, weights: Sequence[Swing]) -> Floats:

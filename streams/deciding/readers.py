@@ -139,7 +139,7 @@ def _object(text: str) -> dict[str, Any] | None:
 
 def _checked(part: str, value: Any) -> dict[str, Any]:
     """The part, where a requirement could have it. Raises: Invalid."""
-    told = {part: _bounded(value, DEEPEST)}
+    told = {part: _listed(part, _bounded(value, DEEPEST))}
     # What a sentence need not say, a rate of a currency or how long requests are, is asked for where the form is sent, as by rules.
     beside = {"budget": {"rates": {"EUR": "1"}}, "traffic": {"traffic": {**TRAFFIC, **told[part]}}} if isinstance(value, dict) else {}
     try:
@@ -149,6 +149,16 @@ def _checked(part: str, value: Any) -> dict[str, Any]:
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise Invalid(f"{part} is {shown(value)}, which no requirement has", code="requirement") from error
     return told
+
+
+def _listed(part: str, value: Any) -> Any:
+    """The same, with a text in the place of a list of names as that list: L40S, or L40S, H100."""
+    if part != "allowed" or not isinstance(value, dict):
+        return value
+    return {
+        name: [word for each in one.split(",") if (word := each.strip())] if name in LISTS and isinstance(one, str) else one
+        for name, one in value.items()
+    }
 
 
 def _bounded(value: Any, depth: int) -> Any:

@@ -21,6 +21,7 @@ LATENCIES: Final = ("ttft_p95", "itl_p95", "e2e_p95")
 MOST_NAMES: Final = 100
 LONGEST_NAME: Final = 200
 MOST_OWNED: Final = 1_000_000
+PER: Final = {"per_month": "month", "per_1m_tokens": "1M tokens", "capital": ""}  # what an amount of the budget is for
 QUALITY_ALONE: Final = {"quality": 100.0}  # without traffic there is no bill to prefer by
 LISTS: Final = ("models", "hardware", "engines", "places", "regions", "licences", "languages", "kinds")
 
@@ -113,7 +114,7 @@ def _count(value: Any, name: str, units: Mapping[str, Decimal]) -> int:
 def _spending(told: Told, rates: Mapping[str, Decimal]) -> Spending:
     names = {"per_month": "per_month_usd_nano", "per_1m_tokens": "per_1m_tokens_usd_nano", "capital": "capital_usd_nano"}
     _known(told, tuple(names), "budget")
-    return Spending(**{names[name]: money(value, f"budget.{name}", rates) for name, value in told.items()})
+    return Spending(**{names[name]: money(value, f"budget.{name}", rates, per=PER[name]) for name, value in told.items()})
 
 
 def _emissions(told: Told) -> Emissions:

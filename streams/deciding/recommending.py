@@ -22,7 +22,7 @@ from streams.deciding.methods import Methods, methods
 from streams.deciding.screening import Decision, Screened, decision, screened
 from streams.statistics.spreads import Floats
 
-FORMULA_VERSION: Final = "decision-3"
+FORMULA_VERSION: Final = "decision-4"
 Offers = Callable[[Decision], Sequence[Offer]]
 
 

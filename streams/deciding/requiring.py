@@ -1,9 +1,9 @@
 """What a requirement means for a decision: its hard constraints, and its load."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, get_args
 
-from schemas.requirements import Requirement
+from schemas.requirements import ModelKind, Requirement
 from streams.deciding.constraints import Constraint
 from streams.deciding.drawing import QUALITY
 from streams.deciding.loads import Load
@@ -46,7 +46,8 @@ def _traits(requirement: Requirement) -> Iterator[Constraint]:
     one_of = {
         "model": allowed.models, "hardware": allowed.hardware, "engine": allowed.engines,
         "place": tuple(name for name in allowed.places if name != AIR_GAPPED),
-        "region": allowed.regions, "licence": allowed.licences, "kind": allowed.kinds,
+        "region": allowed.regions, "licence": allowed.licences,
+        "kind": () if {*allowed.kinds} == {*get_args(ModelKind)} else allowed.kinds,  # all that there are: also one that is not known
     }  # fmt: skip
     for trait, names in one_of.items():
         if names:
@@ -72,4 +73,5 @@ def load_of(requirement: Requirement) -> Load | None:
     if traffic is None:
         return None
     mean = sum(traffic.curve_per_s) / len(traffic.curve_per_s)
-    return Load(max(traffic.curve_per_s), mean, traffic.input_tokens + traffic.output_tokens, traffic.headroom_ratio)
+    tokens = traffic.input_tokens + traffic.output_tokens
+    return Load(max(traffic.curve_per_s), mean, tokens, traffic.headroom_ratio, requirement.latency.ttft_p95_s)

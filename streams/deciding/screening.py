@@ -99,7 +99,7 @@ def decision(requirement: Requirement, found: Screened) -> Decision | None:
     keeps = np.asarray(found.kept[:, found.left].all(axis=0))
     for name in _preferred(requirement):
         _check(name, left)
-    weights = swings(requirement.preference.points, left.points, keeps if keeps.any() else np.asarray(able.any(axis=0)))
+    weights = swings(requirement.preference.points, left.drawn, able)
     return Decision(left, weights, able, keeps, confidence(left, able, weights))
 
 

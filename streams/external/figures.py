@@ -42,6 +42,11 @@ class Figure:
     measured_us: int | None = None
 
 
+def is_turned(low: float | None, high: float | None) -> bool:
+    """Both ends of an interval are told, and the lower one is above the upper."""
+    return low is not None and high is not None and low > high
+
+
 def wrong(place: str, what: str) -> Invalid:
     """What is said of a field that is not as its form says."""
     return Invalid(f"{place}: {what}", code=CODE)

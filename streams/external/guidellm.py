@@ -93,7 +93,7 @@ def _spread(of: Spread) -> dict[str, Any]:
 
 
 def _requests(of: Requests) -> Iterator[dict[str, Any]]:
-    """What each request took, in the order of their numbers; what is not known of it is null."""
+    """What each request took, in the order of sending; what is not known of it is null."""
     names = ("request_index", "sent_ns", "first_byte_ns", "first_answer_ns", "last_token_ns", "ended_ns", "prompt_tokens", "output_tokens")
     uncounted = of.are("counted_by", "none").tolist()
     for row, unknown in zip(zip(*(of.column(name).tolist() for name in names), strict=True), uncounted, strict=True):

@@ -28,10 +28,21 @@ from streams.external.figures import (
 STDERR: Final = "_stderr"
 MODEL_IN_NAME: Final = re.compile(r"[:,]model=[^,]*")
 TOP: Final = "$"
+INSPECT_VERSIONS: Final = re.compile(r"2")
+EVERY_EVAL_EVER_VERSIONS: Final = re.compile(r"0\.[23](\..*)?")
 
 
-def of_lm_eval(told: Json) -> Iterator[Figure]:
+def _document(told: Any, *, version: str, known: "re.Pattern[str]", words: str) -> Json:
+    """The object that a file is, of a version that is read here. Raises: Invalid."""
+    found = mapping(told, TOP)
+    if (said := text_or_none(found, version, TOP)) is not None and not known.fullmatch(said):
+        raise wrong(f"{TOP}.{version}", f"version {said[:40]!r} is not read here; there are {words}")
+    return found
+
+
+def of_lm_eval(document: Any) -> Iterator[Figure]:
     """Every metric of every task and group, with its standard error."""
+    told = mapping(document, TOP)
     config = inside(told, "config", TOP)
     about: dict[str, Any] = {
         "model": text_or_none(told, "model_name", TOP) or _argument(config) or text(config, "model", "$.config"),
@@ -79,8 +90,9 @@ def _argument(config: Json) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def of_inspect(told: Json) -> Iterator[Figure]:
+def of_inspect(document: Any) -> Iterator[Figure]:
     """Every metric of every score of an evaluation that has ended well."""
+    told = _document(document, version="version", known=INSPECT_VERSIONS, words="logs of version 2")
     if (status := told.get("status", "success")) != "success":
         raise wrong("$.status", f"the evaluation has not ended well: {str(status)[:40]}")
     run = mapping(told.get("eval"), "$.eval")
@@ -104,8 +116,9 @@ def of_inspect(told: Json) -> Iterator[Figure]:
                 )  # fmt: skip
 
 
-def of_helm(told: Json) -> Iterator[Figure]:
-    """Every statistic of a split without perturbation. `told`: {"run_spec": …, "stats": …}, the folder's two files."""
+def of_helm(document: Any) -> Iterator[Figure]:
+    """Every statistic of a split without perturbation. `document`: {"run_spec": …, "stats": …}, the folder's two files."""
+    told = mapping(document, TOP)
     spec = mapping(told.get("run_spec"), "run_spec.json")
     adapter = inside(spec, "adapter_spec", "run_spec.json")
     about: dict[str, Any] = {
@@ -125,8 +138,9 @@ def of_helm(told: Json) -> Iterator[Figure]:
         )  # fmt: skip
 
 
-def of_every_eval_ever(told: Json) -> Iterator[Figure]:
+def of_every_eval_ever(document: Any) -> Iterator[Figure]:
     """Every evaluation of a record."""
+    told = _document(document, version="schema_version", known=EVERY_EVAL_EVER_VERSIONS, words="records of 0.2 and 0.3")
     model, library = inside(told, "model_info", TOP), inside(told, "eval_library", TOP)
     source, engine = inside(told, "source_metadata", TOP), inside(model, "inference_engine", "$.model_info")
     about: dict[str, Any] = {

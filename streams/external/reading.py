@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from streams.errors import Invalid
-from streams.external.figures import CODE, Figure
+from streams.external.figures import CODE, Figure, is_turned, wrong
 from streams.external.harnesses import of_every_eval_ever, of_helm, of_inspect, of_lm_eval
 from streams.external.speeds import of_inference_x, of_ml_energy, of_mlperf
 
@@ -45,6 +45,8 @@ def figures_of(told: Any, form: str) -> list[Figure]:
     found = list(FORMS[form][1](told))
     if not found:
         raise Invalid(f"there is no figure in this {form} file", code=CODE)
+    if turned := next((one for one in found if is_turned(one.low, one.high)), None):
+        raise wrong(turned.place, f"an interval from {turned.low:g} to {turned.high:g} is none; the lower end comes first")
     if len(found) > MOST:
         raise Invalid(f"{len(found):,} figures in one file: at most {MOST:,} are taken; cut it into parts", code=CODE)
     return found

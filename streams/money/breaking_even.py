@@ -4,7 +4,7 @@ from streams.money.derivations import Derivation, Given
 from streams.money.hosting import blended
 from streams.money.owning import capital, owned_hour, running_hour
 from streams.money.prices import Undefined
-from streams.money.scenarios import MILLION, Scenario
+from streams.money.scenarios import DAYS_PER_YEAR, MILLION, Scenario
 
 
 def hours_to_break_even(scenario: Scenario) -> Derivation:
@@ -20,7 +20,7 @@ def hours_to_break_even(scenario: Scenario) -> Derivation:
 
 
 def utilisation_to_break_even(scenario: Scenario) -> Derivation:
-    """The share of the time that must be used for owning to cost what renting by the hour would: owning an hour / rent.
+    """The share of `hours` that must be used for owning to cost what renting by the hour would: owning an hour / rent.
 
     Above 1 owning is never the cheaper. Raises: Undefined where renting is free.
     """
@@ -32,8 +32,9 @@ def utilisation_to_break_even(scenario: Scenario) -> Derivation:
 
 def daily_hours_to_break_even(scenario: Scenario) -> Derivation:
     """The same as hours of use a day."""
-    share = utilisation_to_break_even(scenario)
-    return Derivation("break-even use", share.value * 24, "hours/day", "break-even utilisation · 24", (share,))
+    share, hours = utilisation_to_break_even(scenario), scenario.at("hours")
+    formula = f"break-even utilisation · hours / {DAYS_PER_YEAR}"
+    return Derivation("break-even use", share.value * hours.value / DAYS_PER_YEAR, "hours/day", formula, (share, hours))
 
 
 def months_against_hosted(scenario: Scenario, *, hours_per_month: Given) -> Derivation:

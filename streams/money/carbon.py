@@ -7,18 +7,16 @@ functional unit (a token, a request, a right answer). Offsets and certificates d
 Source: ISO/IEC 21031:2024, sections 5 and 6; M = TE · TS · RS, section 5.4; PUE, ISO/IEC 30134-2:2016.
 """
 
-import re
-
 from streams.errors import Invalid
 from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
-from streams.money.scenarios import Scenario
+from streams.money.scenarios import Scenario, is_dated
 
 
 def operational(scenario: Scenario) -> Derivation:
     """E · PUE · I, in grams. Raises: Invalid where the grid's source names no year."""
     energy, pue, grid = scenario.at("energy"), scenario.at("pue"), scenario.at("grid")
-    if not re.search(r"\b(19|20)\d\d\b", grid.source):
+    if not is_dated(grid.source):
         raise Invalid(f"grid {float(grid.value):g} g/kWh has the source {grid.source!r}; say of which year it is", code="no-year")
     value = energy.value * pue.value * grid.value
     return Derivation("operational emissions", value, "g", "energy · PUE · grid", (energy, pue, grid), "ISO/IEC 21031:2024")

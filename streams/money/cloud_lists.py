@@ -3,14 +3,19 @@
 - `aws`: an offer file of the Price List Bulk API (`offers/v1.0/aws/AmazonEC2/…/index.json`). On demand, and reserved without anything paid
   up front, standard class; of Linux on shared hardware with nothing installed. It has no spot prices.
 - `azure`: an answer of the Retail Prices API (`Items`). On demand, spot, and reservations, whose price is that of the whole term.
-- `google`: an answer of the Cloud Billing Catalog API (`skus`), which prices devices by themselves. On demand, preemptible and spot, and
-  commitments.
+- `google`: an answer of the Cloud Billing Catalog API (`skus`), which prices devices, cores and memory by themselves: a machine is named
+  with its host. On demand, preemptible and spot, and commitments.
+
+A list that goes on in further pages is no whole list, and is refused.
 
 Source: AWS Billing user guide, Reading the service price list file; Microsoft, Azure Retail Prices overview; Google, Cloud Billing API,
 services.skus.list.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -97,26 +102,63 @@ def _azure_way(item: Node) -> tuple[str | None, int]:
     return ("spot" if item.at("skuName").text().endswith("Spot") else "on demand") if kind == "Consumption" else None, 1
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an hour of a part costs, from when on, and where the list says so."""
+
+    usd: Fraction
+    valid_from: str
+    path: str
+
+
 def google(told: Node, machines: Sequence[Machine]) -> Hours:
-    """The hours of an answer's SKUs; a machine's name is what the description begins with."""
+    """The hours of machines, each its devices' and its host's parts, which the SKUs' descriptions name."""
+    names = {one.name: ("h",) for one in machines} | {name: ("h", "GiBy.h") for one in machines for name, _ in one.host}
+    parts: dict[tuple[str, str, str], Part] = {}
     for sku in told.at("skus").each():
-        description = sku.at("description").text()
-        machine = next((one for one in machines if description.startswith(one.name) or f" {one.name}" in description), None)
-        way = GOOGLE_USAGES.get(str(sku.at("category").at("usageType").value))
-        if machine is None or way is None:
-            continue
-        priced = list(sku.at("pricingInfo").each())
-        if not priced:
-            raise sku.at("pricingInfo").wrong("a price")
-        usd, since = _google_hour(priced[-1]), priced[-1].at("effectiveTime").date()
-        for region in sku.at("serviceRegions").each():
-            yield Hour(machine, way, region.text(), usd, since, sku.path)
+        description, way = sku.at("description").text(), GOOGLE_USAGES.get(str(sku.at("category").at("usageType").value))
+        for name in names if way else ():
+            if way and _names(description, name):
+                part = _google_part(sku, names[name])
+                for place in sku.at("serviceRegions").each():
+                    _add(parts, (name, way, place.text()), part)
+    for machine in machines:
+        for (name, way, region), part in parts.items():
+            if name == machine.name:
+                yield _google_machine(machine, part, {other: parts.get((other, way, region)) for other, _ in machine.host}, way, region)
 
 
-def _google_hour(priced: Node) -> Fraction:
+def _names(description: str, name: str) -> bool:
+    """The description is of the part of that name: `Nvidia Tesla A100` is not `Nvidia Tesla A100 80GB`."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?: GPU)?(?=$| (?:running|attached|in|for)\b)", description) is not None
+
+
+def _add(parts: dict[tuple[str, str, str], Part], key: tuple[str, str, str], part: Part) -> None:
+    other = parts.setdefault(key, part)
+    if other.usd != part.usd:
+        name, way, region = key
+        raise Invalid(f"{part.path} and {other.path} are two prices of {name}, {way}, in {region}; cut the list to one of them",
+                      code="price-list")  # fmt: skip
+
+
+def _google_machine(machine: Machine, device: Part, host: Mapping[str, Part | None], way: str, region: str) -> Hour:
+    known = {name: part for name, part in host.items() if part}
+    usd = device.usd * machine.count + sum((known[name].usd * count for name, count in machine.host if name in known), Fraction(0))
+    since = max((device.valid_from, *(part.valid_from for part in known.values())), key=datetime.fromisoformat)
+    return Hour(machine, way, region, usd, since, device.path, next((name for name, part in host.items() if part is None), None))
+
+
+def _google_part(sku: Node, units: tuple[str, ...]) -> Part:
+    priced = list(sku.at("pricingInfo").each())
+    if not priced:
+        raise sku.at("pricingInfo").wrong("a price")
+    return Part(_google_hour(priced[-1], units), priced[-1].at("effectiveTime").date(), sku.path)
+
+
+def _google_hour(priced: Node, units: tuple[str, ...]) -> Fraction:
     expression = priced.at("pricingExpression")
-    if expression.at("usageUnit").text() != "h":
-        raise expression.at("usageUnit").wrong("h")
+    if expression.at("usageUnit").text() not in units:
+        raise expression.at("usageUnit").wrong(" or ".join(units))
     rates = list(expression.at("tieredRates").each())
     if not rates:
         raise expression.at("tieredRates").wrong("a rate")
@@ -126,13 +168,16 @@ def _google_hour(priced: Node) -> Fraction:
     return price.at("units").usd() + price.at("nanos").usd() / NANO
 
 
+PAGES: Final = MappingProxyType({"azure": "NextPageLink", "google": "nextPageToken"})  # what names the page behind this one
 READERS: Final[Mapping[str, Callable[[Node, Sequence[Machine]], Hours]]] = MappingProxyType({"aws": aws, "azure": azure, "google": google})
 
 
 def rows_of(
-    told: Any, machines: Sequence[Machine], *, cloud: str, as_of: str | None = None, regions: Sequence[str] = ()
+    told: Any, machines: Sequence[Machine], *, cloud: str, today: str, as_of: str | None = None, regions: Sequence[str] = ()
 ) -> list[dict[str, str]]:
     """A list's prices as rows of the price book, whose version is the cloud and the day. `as_of`: when it was read; AWS's says it itself.
+
+    `today`: the day, 2026-11-30, and no list is of a later one.
 
     `regions`: those that are wanted, all where none is named. Raises: Invalid, with the path of what is wrong.
     """
@@ -140,10 +185,26 @@ def rows_of(
         raise Invalid(f"there is no price list of {cloud!r} that can be read; there are {', '.join(READERS)}", code="price-list")
     if not machines:
         raise Invalid("which machines? name each with its devices, as p5.48xlarge='8x NVIDIA H100 80GB HBM3'", code="price-list")
+    _check_hosts(machines, cloud=cloud)
     top = Node(told)
+    if (page := PAGES.get(cloud)) and top.names(page) and top.at(page).value:
+        raise Invalid(f"the list goes on in a further page ({page}): put what all pages have into one file, without it", code="price-list")
     read = top.at("publicationDate").date() if cloud == "aws" else as_of
     if read is None:
         raise Invalid(f"the list of {cloud} says not when it is of: state the day on which it was read, as 2026-11-30", code="price-list")
-    on = Node(read, "as-of").date()[:10]
+    on = datetime.fromisoformat(Node(read, "as-of").date()).date().isoformat()
+    if on > today:
+        raise Invalid(f"the list is of {on}, and today is {today}; state the day on which it was read", code="price-list")
     hours = [one for one in READERS[cloud](top, machines) if not regions or one.region in regions]
     return rows(hours, machines, source=f"price list of {cloud}, {on}", version=f"{cloud}-{on}")
+
+
+def _check_hosts(machines: Sequence[Machine], *, cloud: str) -> None:
+    """A list of machines has their hosts in its prices, and one of parts has not. Raises: Invalid."""
+    parts = cloud == "google"
+    if wrong := next((one for one in machines if bool(one.host) != parts), None):
+        told = (
+            f"{cloud} prices a device without the machine around it, and the price book with it: name what {wrong.name} has beside it, "
+            "as 'Nvidia H100 80GB GPU=8x NVIDIA H100 80GB HBM3 + 208x A3 Instance Core + 1872x A3 Instance Ram'"
+        )
+        raise Invalid(told if parts else f"{cloud} prices {wrong.name} with its host; name its devices alone", code="price-list")

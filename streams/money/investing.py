@@ -7,7 +7,7 @@ from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
 
 
-def net_present_value(flows: Sequence[Given], discount: Given) -> Derivation:
+def net_present_value(flows: Sequence[Given | Derivation], discount: Given) -> Derivation:
     """Σ flow_t / (1 + d)^t, the first flow being today's, in nUSD; money spent is negative."""
     value = sum((flow.value / (1 + discount.value) ** t for t, flow in enumerate(flows)), Fraction(0))
     return Derivation("net present value", value, "nUSD", "Σ flow_t / (1 + discount)^t", (*flows, discount))
@@ -20,7 +20,7 @@ def payback(spent: Given | Derivation, saved: Given | Derivation) -> Derivation:
     return Derivation("payback", spent.value / saved.value, "periods", "spent / saved a period", (spent, saved))
 
 
-def discounted_payback(flows: Sequence[Given], discount: Given) -> Derivation:
+def discounted_payback(flows: Sequence[Given | Derivation], discount: Given) -> Derivation:
     """After how many periods discounted flows add up to 0, in the last one linearly. Raises: Undefined where they never do."""
     sofar = Fraction(0)
     for t, flow in enumerate(flows):

@@ -1,7 +1,8 @@
 """Cloud price lists: what all of them have in common. Each is read into rows of the price book, and says where in it a wrong field stands.
 
-A list prices machines, the book devices and cores. Which devices a machine has, and how many, is stated by whoever imports the list; what
-is not named is passed over. A machine's hour is divided among its devices, and rounded once, to billionths.
+A list prices machines, the book devices and cores. Which devices a machine has, and how many, is stated by whoever imports the list, and of
+a list that prices parts the host beside them too; what is not named is passed over. A machine's hour, host and all, is divided among its
+devices, and rounded once, to billionths.
 """
 
 import re
@@ -18,7 +19,9 @@ from streams.numbers import decimal, shown
 
 HOURS_A_YEAR: Final = 8760
 CORE: Final = "core"
-MACHINE: Final = re.compile(r"\s*(?P<name>[^=]+?)\s*=\s*(?P<count>[1-9]\d{0,3})\s*[x×]\s*(?P<device>.+?)\s*")
+PART: Final = r"(?P<count>[1-9]\d{0,3})\s*[x×]\s*(?P<device>.+?)\s*"
+HOST: Final = re.compile(PART)
+MACHINE: Final = re.compile(rf"\s*(?P<name>[^=]+?)\s*=\s*{PART}")
 ON_DEMAND: Final = "on demand"
 PREFIXES: Final[Mapping[str, str]] = MappingProxyType({ON_DEMAND: "", **{words: prefix for prefix, words in WAYS.items()}})
 
@@ -82,16 +85,29 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine as a list names it, and its devices by the name that the engine reports; `core` for cores."""
+    """A machine as a list names it, and its devices by the name that the engine reports; `core` for cores.
+
+    `host`: what it has beside them, by the list's names, where the list prices parts.
+    """
 
     name: str
     device: str
     count: int
+    host: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """It, with its host."""
+        parts = ", ".join(f"{count} × {name}" for name, count in self.host)
+        return f"{self.name} with {parts}" if parts else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """What an hour of a machine costs by a list: which way it is paid, where, from when on, and where in the list it says so."""
+    """What an hour of a machine costs by a list: which way it is paid, where, from when on, and where in the list it says so.
+
+    `lacks`: the part of its host that the list has no such price of.
+    """
 
     machine: Machine
     way: str
@@ -99,16 +115,21 @@ class Hour:
     usd: Fraction
     valid_from: str
     path: str
+    lacks: str | None = None
 
 
 def machine_of(written: str) -> Machine:
-    """The machine of `p5.48xlarge=8x NVIDIA H100 80GB HBM3`, or `c7i.48xlarge=192x core`. Raises: Invalid."""
-    found = MACHINE.fullmatch(written)
-    if found is None:
+    """The machine of `p5.48xlarge=8x NVIDIA H100 80GB HBM3`, or `c7i.48xlarge=192x core`; a host behind it: ` + 26x A3 Instance Core`.
+
+    Raises: Invalid.
+    """
+    first, *others = written.split(" + ")
+    found, host = MACHINE.fullmatch(first), [HOST.fullmatch(one) for one in others]
+    if found is None or None in host:
         raise Invalid(
             f"machine {shown(written)}: write it as p5.48xlarge='8x NVIDIA H100 80GB HBM3', or c7i.48xlarge='192x core'", code="price-list"
         )
-    return Machine(found["name"], found["device"], int(found["count"]))
+    return Machine(found["name"], found["device"], int(found["count"]), tuple((one["device"], int(one["count"])) for one in host if one))
 
 
 def rows(hours: Iterable[Hour], machines: Iterable[Machine], *, source: str, version: str) -> list[dict[str, str]]:
@@ -120,6 +141,11 @@ def rows(hours: Iterable[Hour], machines: Iterable[Machine], *, source: str, ver
                 f"the list has no price of {machine.name} that can be read: compare its name, region and way to pay", code="price-list"
             )
     for one in there:
+        if one.lacks:
+            raise Invalid(f"the list has no price of {one.lacks}, {one.way}, in {one.region}, which {one.machine.name} has beside its "
+                          "devices; compare its name, or choose regions with --region", code="price-list")  # fmt: skip
+        if not one.usd:
+            raise Invalid(f"{one.path} is an hour of {one.machine.name} for 0 USD; nothing is rented for that", code="price-list")
         item = PREFIXES[one.way] + ("cpu_hour" if one.machine.device == CORE else f"gpu_hour:{one.machine.device}")
         other = paths.setdefault((item, one.region, one.valid_from), one)
         if other is not one and other.usd / other.machine.count != one.usd / one.machine.count:
@@ -133,7 +159,7 @@ def rows(hours: Iterable[Hour], machines: Iterable[Machine], *, source: str, ver
 
 def _row(one: Hour, item: str, *, source: str, version: str) -> dict[str, str]:
     nano = round(one.usd / one.machine.count * NANO)
-    of = f"{float(one.usd):.9g} USD an hour of {one.machine.name}, {one.way}, over {one.machine.count}"
+    of = f"{float(one.usd):.9g} USD an hour of {one.machine.words}, {one.way}, over {one.machine.count}"
     unit = "core-hour" if one.machine.device == CORE else "device-hour"
     return {
         "item": item, "region": one.region, "currency": "USD", "amount": f"{nano // NANO}.{nano % NANO:09d}", "unit": unit,

@@ -9,7 +9,7 @@ from streams.money import breaking_even, hosting, owning, renting, serving, swit
 from streams.money.curves import Curve
 from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
-from streams.money.scenarios import HOURS_PER_MONTH, Scenario
+from streams.money.scenarios import Scenario
 
 Formula = Callable[[Scenario], Derivation]
 
@@ -23,12 +23,6 @@ class Reckoned:
     components: tuple[Given | Derivation, ...]
 
 
-def owned_month(scenario: Scenario) -> Derivation:
-    """What a month of owning costs, in nUSD: 730 of its hours."""
-    hour = owning.owned_hour(scenario)
-    return Derivation("owning a month", hour.value * HOURS_PER_MONTH, "nUSD/month", f"owning an hour · {HOURS_PER_MONTH}", (hour,))
-
-
 def owned_million(scenario: Scenario) -> Derivation:
     """A million tokens of an owned machine at full load, in nUSD."""
     return serving.at_full_load(owning.owned_hour(scenario), scenario)
@@ -36,7 +30,7 @@ def owned_million(scenario: Scenario) -> Derivation:
 
 def owned_against_hosted(scenario: Scenario) -> Derivation:
     """Above how many tokens a month an owned machine's bill is less than a hosted API's."""
-    return breaking_even.tokens_against_hosted(owned_month(scenario), scenario)
+    return breaking_even.tokens_against_hosted(owning.owned_month(scenario), scenario)
 
 
 def owned_right_answer(scenario: Scenario) -> Derivation:
@@ -45,7 +39,8 @@ def owned_right_answer(scenario: Scenario) -> Derivation:
 
 
 FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({
-    "per_hour": owning.owned_hour, "per_month": owned_month, "total": owning.present_value, "per_1m_tokens_at_full_load": owned_million,
+    "per_hour": owning.owned_hour, "per_month": owning.owned_month, "total": owning.present_value,
+    "per_1m_tokens_at_full_load": owned_million,
     "rent_per_year_on_demand": renting.on_demand_year, "rent_per_year_reserved": renting.reserved_year,
     "break_even_hours": breaking_even.hours_to_break_even, "break_even_utilisation": breaking_even.utilisation_to_break_even,
     "break_even_hours_per_day": breaking_even.daily_hours_to_break_even, "hosted_per_1m_tokens": hosting.blended,
@@ -56,9 +51,14 @@ FORMULAS: Final[Mapping[str, Formula]] = MappingProxyType({
 
 
 def formulas_of(curve: Curve | None) -> dict[str, Formula]:
-    """Every formula; under a day's curve also what a million tokens then cost, owned."""
-    load = {} if curve is None else {"per_1m_tokens": lambda one: serving.under_load(owning.owned_hour(one), curve, one)}
-    return {**FORMULAS, **load}
+    """Every formula; under a day's curve also what a million tokens then cost, owned, and a right answer costs what those tokens do."""
+    if curve is None:
+        return dict(FORMULAS)
+
+    def loaded(scenario: Scenario) -> Derivation:
+        return serving.under_load(owning.owned_day(scenario), curve, scenario)
+
+    return {**FORMULAS, "per_1m_tokens": loaded, "per_correct_answer": lambda one: serving.per_correct_answer(loaded(one), one)}
 
 
 def reckoned(scenario: Scenario, curve: Curve | None = None) -> Reckoned:

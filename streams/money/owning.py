@@ -12,7 +12,7 @@ from typing import Final
 
 from streams.errors import Invalid
 from streams.money.derivations import Derivation, total
-from streams.money.scenarios import Scenario
+from streams.money.scenarios import DAYS_PER_YEAR, MONTHS_PER_YEAR, Scenario
 
 YEARLY: Final = ("maintenance", "colocation", "staff", "network", "storage", "licences")
 
@@ -65,8 +65,20 @@ def owned_year(scenario: Scenario) -> Derivation:
     return Derivation("owning a year", whole.value * factor, "nUSD/year", formula, (whole, years, discount), "capital recovery factor")
 
 
+def owned_month(scenario: Scenario) -> Derivation:
+    """What a month of owning costs, in nUSD, however many of its hours the machine is on."""
+    year = owned_year(scenario)
+    return Derivation("owning a month", year.value / MONTHS_PER_YEAR, "nUSD/month", f"owning a year / {MONTHS_PER_YEAR}", (year,))
+
+
+def owned_day(scenario: Scenario) -> Derivation:
+    """What a day of owning costs, in nUSD, however many of its hours the machine is on."""
+    year = owned_year(scenario)
+    return Derivation("owning a day", year.value / DAYS_PER_YEAR, "nUSD/day", f"owning a year / {DAYS_PER_YEAR}", (year,))
+
+
 def owned_hour(scenario: Scenario) -> Derivation:
-    """What an hour of owning costs, in nUSD, used or not."""
+    """What an hour costs in which the machine is on, in nUSD, used or not."""
     year, hours = owned_year(scenario), scenario.at("hours")
     return Derivation("owning an hour", year.value / hours.value, "nUSD/hour", "owning a year / hours", (year, hours))
 

@@ -17,11 +17,13 @@ first price. So a later version may name just what has changed, and the book as 
 """
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from fractions import Fraction
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from schemas.event import Event
 from schemas.jobs import Device
@@ -35,6 +37,7 @@ CURRENCY: Final = "USD"
 S_PER_HOUR: Final = 3600
 STALE_DAYS: Final = 180  # list prices of accelerators have halved within a year
 STALE_US: Final = STALE_DAYS * 86_400 * 10**6
+OF_A_DAY: Final = re.compile(r"(?:.*[^0-9])?(\d{4}-\d\d-\d\d)")  # a version that ends with a day is of that day
 AHEAD_US: Final = 86_400 * 10**6  # that a publisher's clock may be ahead of the log's
 
 
@@ -119,9 +122,30 @@ def check(price: PricePublished) -> None:
         raise Invalid(f"{price.item} has no {empty}; who says so, where and in which version must be told", code="price-field")
 
 
-def is_stale(published_us: int, valid_to_us: int | None, *, at_us: int) -> bool:
+class Said(Protocol):
+    """A price's version, when it was published and until when it holds."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def occurred_us(self) -> int: ...
+    @property
+    def valid_to_us(self) -> int | None: ...
+
+
+def as_of_us(price: Said) -> int:
+    """When somebody said that it holds: the day of the list that its version names (aws-2026-11-29), if that is before it was published."""
+    found = OF_A_DAY.fullmatch(price.version)
+    try:
+        named = datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    except ValueError:  # no calendar has it
+        named = None
+    return min(price.occurred_us, round(named.timestamp() * 1e6)) if named else price.occurred_us
+
+
+def is_stale(price: Said, *, at_us: int) -> bool:
     """Nobody has said for so long that the price holds, nor until when it does: it should be looked up again."""
-    return valid_to_us is None and at_us - published_us > STALE_US
+    return price.valid_to_us is None and at_us - as_of_us(price) > STALE_US
 
 
 def untimely(event: Event, *, written_us: int) -> str | None:

@@ -3,6 +3,7 @@
 An input that nobody states has the default that stands here, and says so; one that has no default must be stated.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,19 +17,35 @@ from streams.numbers import shown
 
 HOURS_PER_YEAR: Final = 8760
 HOURS_PER_MONTH: Final = 730
+MONTHS_PER_YEAR: Final = 12
+DAYS_PER_YEAR: Final = 365
+HOURS_PER_DAY: Final = 24
 S_PER_HOUR: Final = 3600
 MILLION: Final = 10**6
 
 
+# A year that says as of when: a number of a device, of a quotation or of money is none.
+YEAR: Final = re.compile(
+    r"(?<![\w.,-])(?<!RTX )(?<!GTX )(?<!no )(?<!no\. )(?<!nr\. )(?<!number )(?<![#$€])(?<!USD )(?<!EUR )(?:199\d|20[0-4]\d)"
+    r"(?=-\d\d(?!\d)|(?![\w-]|[.,]\d|\s*(?:[$€]|USD|EUR|GBP|CHF|dollars?\b|euros?\b)))", re.IGNORECASE
+)  # fmt: skip
+
+
+def is_dated(source: str) -> bool:
+    """A source names the year of which it is."""
+    return YEAR.search(source) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An input that formulas know: its unit, its default (None: must be stated), its range, and whether it is written in USD."""
+    """An input that formulas know: its unit, default (None: must be stated) and range; whether it is money in USD, and whether a count."""
 
     unit: str
     default: Fraction | None = None
     least: Fraction = Fraction(0)
     most: Fraction | None = None
     usd: bool = False
+    whole: bool = False
 
 
 def _usd(per: str = "", default: int | None = 0) -> Known:
@@ -39,17 +56,21 @@ def _number(unit: str, default: Number | None = None, *, least: Number = 0, most
     return Known(unit, None if default is None else exact(default), exact(least), None if most is None else exact(most))
 
 
+def _years(default: int) -> Known:
+    return Known("years", Fraction(default), Fraction(1), Fraction(30), whole=True)
+
+
 KNOWN: Final[Mapping[str, Known]] = MappingProxyType({
     # owning
     "purchase": _usd(default=None), "installation": _usd(), "maintenance": _usd("/year"), "colocation": _usd("/year"),
     "staff": _usd("/year"), "network": _usd("/year"), "storage": _usd("/year"), "licences": _usd("/year"),
-    "running": _usd("/hour"), "years": _number("years", 5, least=1, most=30), "residual": _number("1", 0, most=1),
+    "running": _usd("/hour"), "years": _years(5), "residual": _number("1", 0, most=1),
     "discount": _number("1/year", 0, most=1), "hours": _number("hours/year", HOURS_PER_YEAR, least=1, most=HOURS_PER_YEAR),
     # power
     "power": _number("W", 0), "idle_power": _number("W", 0), "utilisation": _number("1", 1, most=1), "pue": _number("1", 1, least=1),
     "kwh": _usd("/kWh"),
     # renting
-    "rent": _usd("/hour", None), "redone": _number("1", 0), "upfront": _usd(), "term": _number("years", 1, least=1, most=30),
+    "rent": _usd("/hour", None), "redone": _number("1", 0), "upfront": _usd(), "term": _years(1),
     # a hosted API
     "input_price": _usd("/1M tokens", None), "output_price": _usd("/1M tokens", None), "output_share": _number("1", "0.5", most=1),
     # speed and quality

@@ -12,7 +12,8 @@ import numpy as np
 from streams.errors import Invalid
 from streams.money.derivations import Derivation, Number
 from streams.money.prices import Undefined
-from streams.money.scenarios import Scenario
+from streams.money.scenarios import KNOWN, Known, Scenario
+from streams.numbers import LARGEST, LEAST
 from streams.statistics.spreads import Floats
 
 DRAWS: Final = 1000
@@ -28,7 +29,7 @@ class Spread:
     """How an input may lie, as people write it (USD, ratios).
 
     uniform and triangular: from `low` to `high`, the latter most likely at the stated value. normal and lognormal: `low` and `high` are
-    the 5th and 95th percentiles, and what falls below 0 is 0.
+    the 5th and 95th percentiles. What falls out of the input's range is cut to it, and a count is a whole number.
     """
 
     low: float
@@ -86,7 +87,7 @@ def _value(formula: Formula, scenario: Scenario) -> float | None:
 def monte_carlo(formula: Formula, scenario: Scenario, spreads: Mapping[str, Spread], *, draws: int = DRAWS, seed: int = SEED) -> Band:
     """The figure where all inputs are drawn at once, each by its own stream of the seed. Raises: Undefined where no draw has a value."""
     names = sorted(spreads)
-    columns = [_drawn(spreads[name], float(scenario.written(name)), draws, [seed, n]) for n, name in enumerate(names)]
+    columns = [_within(KNOWN[name], _drawn(spreads[name], float(scenario.written(name)), draws, [seed, n])) for n, name in enumerate(names)]
     found = [_value(formula, scenario.but("drawn", **_row(names, columns, n))) for n in range(draws)]
     known = [value for value in found if value is not None]
     if not known:
@@ -97,6 +98,13 @@ def monte_carlo(formula: Formula, scenario: Scenario, spreads: Mapping[str, Spre
 
 def _row(names: Sequence[str], columns: Sequence[Floats], n: int) -> dict[str, Number]:
     return {name: f"{column[n]:.{DIGITS}g}" for name, column in zip(names, columns, strict=True)}
+
+
+def _within(known: Known, drawn: Floats) -> Floats:
+    """What was drawn, within what the input may be and a number can be."""
+    most = float(known.most if known.most is not None else LARGEST)
+    cut = np.clip(np.round(drawn) if known.whole else drawn, float(known.least), most)
+    return np.where(cut < float(LEAST), 0.0, cut)
 
 
 def _drawn(spread: Spread, stated: float, draws: int, seed: list[int]) -> Floats:
@@ -110,6 +118,6 @@ def _drawn(spread: Spread, stated: float, draws: int, seed: list[int]) -> Floats
         case "triangular":
             return chance.triangular(low, min(max(stated, low), high), high, draws)
         case "normal":
-            return np.maximum(0.0, chance.normal((low + high) / 2, (high - low) / (2 * Z90), draws))
+            return chance.normal((low + high) / 2, (high - low) / (2 * Z90), draws)
         case "lognormal":
             return chance.lognormal((np.log(low) + np.log(high)) / 2, np.log(high / low) / (2 * Z90), draws)

@@ -13,7 +13,7 @@ from fractions import Fraction
 from streams.money.curves import Curve
 from streams.money.derivations import Derivation, Given
 from streams.money.prices import Undefined
-from streams.money.scenarios import MILLION, S_PER_HOUR, Scenario
+from streams.money.scenarios import HOURS_PER_DAY, MILLION, S_PER_HOUR, Scenario
 
 
 def at_full_load(hour: Derivation | Given, scenario: Scenario) -> Derivation:
@@ -37,19 +37,23 @@ def replicas(per_s: Fraction, scenario: Scenario) -> Derivation:
     return Derivation("replicas", Fraction(count), "1", formula, (rate, headroom, goodput))
 
 
-def under_load(hour: Derivation | Given, curve: Curve, scenario: Scenario) -> Derivation:
-    """A million tokens where the peak's replicas run all day, in nUSD."""
-    peak = replicas(curve.peak, scenario)
-    hours = Derivation("replica hours a day", 24 * peak.value, "hours/day", "replicas at the peak · 24", (peak,))
-    return _per_million(hour, hours, _tokens_of_day(curve, scenario))
+def under_load(day: Derivation | Given, curve: Curve, scenario: Scenario) -> Derivation:
+    """A million tokens where the peak's replicas are there all day, in nUSD; `day` is what one of them costs a day."""
+    peak, tokens = replicas(curve.peak, scenario), _tokens_of_day(curve, scenario)
+    price = day.value * peak.value / tokens.value * MILLION
+    formula = "a day · replicas at the peak / tokens of the day · 10⁶"
+    return Derivation("a million tokens under the day's load", price, "nUSD/1M tokens", formula, (day, peak, tokens))
 
 
 def scaled_with_load(hour: Derivation | Given, curve: Curve, scenario: Scenario) -> Derivation:
     """A million tokens where each stretch of the day runs just the replicas that it needs, in nUSD: what can be given back by the hour."""
     each = tuple(replicas(rate, scenario) for rate in curve.per_s)
-    value = sum((one.value for one in each), Fraction(0)) * 24 / len(each)
+    value = sum((one.value for one in each), Fraction(0)) * HOURS_PER_DAY / len(each)
     hours = Derivation("replica hours a day", value, "hours/day", "Σ replicas of each stretch of the day · its hours", each)
-    return _per_million(hour, hours, _tokens_of_day(curve, scenario))
+    tokens = _tokens_of_day(curve, scenario)
+    price = hour.value * hours.value / tokens.value * MILLION
+    formula = "an hour · replica hours a day / tokens of the day · 10⁶"
+    return Derivation("a million tokens under the day's load", price, "nUSD/1M tokens", formula, (hour, hours, tokens))
 
 
 def _tokens_of_day(curve: Curve, scenario: Scenario) -> Derivation:
@@ -60,12 +64,6 @@ def _tokens_of_day(curve: Curve, scenario: Scenario) -> Derivation:
     return Derivation(
         "tokens of the day", requests.value * each.value, "tokens", "requests of the day · tokens a request", (requests, each)
     )
-
-
-def _per_million(hour: Derivation | Given, hours: Derivation, tokens: Derivation) -> Derivation:
-    price = hour.value * hours.value / tokens.value * MILLION
-    formula = "an hour · replica hours a day / tokens of the day · 10⁶"
-    return Derivation("a million tokens under the day's load", price, "nUSD/1M tokens", formula, (hour, hours, tokens))
 
 
 def per_correct_answer(million: Derivation, scenario: Scenario) -> Derivation:

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from streams.money import investing, owning, renting
-from streams.money.derivations import Derivation, Given
+from streams.money.derivations import Derivation
 from streams.money.scenarios import Scenario
 
 
@@ -13,12 +13,14 @@ def saved_year(scenario: Scenario) -> Derivation:
     return Derivation("saved a year", rent.value - running.value, "nUSD/year", "renting a year, on demand - running", (rent, running))
 
 
-def flows(scenario: Scenario) -> tuple[Given, ...]:
-    """Capital out today, what is saved at each year's end, and what the machine is still worth at the last one's."""
+def flows(scenario: Scenario) -> tuple[Derivation, ...]:
+    """Capital out today, what is saved at each year's end, and what the machine is still worth at the last one's; in nUSD."""
     capital, saved, years = owning.capital(scenario), saved_year(scenario), owning.whole_years(scenario)
-    back = scenario.at("residual").value * scenario.at("purchase").value
-    told = [-capital.value, *(saved.value + (back if year == years else Fraction(0)) for year in range(1, years + 1))]
-    return tuple(Given("today" if year == 0 else f"year {year}", value, "nUSD", "reckoned") for year, value in enumerate(told))
+    residual, purchase = scenario.at("residual"), scenario.at("purchase")
+    back = Derivation("worth at the end", residual.value * purchase.value, "nUSD", "residual · purchase", (residual, purchase))
+    between = (Derivation(f"year {year}", saved.value, "nUSD", "saved a year", (saved,)) for year in range(1, years))
+    last = Derivation(f"year {years}", saved.value + back.value, "nUSD", "saved a year + worth at the end", (saved, back))
+    return (Derivation("today", -capital.value, "nUSD", "- capital", (capital,)), *between, last)
 
 
 def net_present_value(scenario: Scenario) -> Derivation:
@@ -38,6 +40,6 @@ def discounted_payback(scenario: Scenario) -> Derivation:
 
 def return_on_investment(scenario: Scenario) -> Derivation:
     """What comes back over the years beyond what was spent, over that; not discounted. Raises: Undefined where nothing was spent."""
-    first, *later = flows(scenario)
-    gained = Given("gained", sum((flow.value for flow in later), Fraction(0)), "nUSD", "reckoned")
-    return investing.return_on_investment(gained, Given("spent", -first.value, "nUSD", "reckoned"))
+    _, *later = flows(scenario)
+    gained = Derivation("gained", sum((flow.value for flow in later), Fraction(0)), "nUSD", "Σ flow_t, t = 1 … years", tuple(later))
+    return investing.return_on_investment(gained, owning.capital(scenario))

@@ -19,7 +19,7 @@ from streams.speed import performance, timings
 from streams.speed.performance import Speed
 from streams.speed.timings import Timings
 
-VERSION: Final = "settling-14"  # of this form and of the folds: raise it with either
+VERSION: Final = "settling-15"  # of this form and of the folds: raise it with either
 Json = dict[str, Any]
 PIECE: Final = 5_000  # some milliseconds
 

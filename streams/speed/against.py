@@ -16,7 +16,7 @@ from typing import Any, Final
 from streams.speed.repeated import FIGURES, Own
 
 METHOD: Final = "MOVER, of each run's own interval"
-MORE_IS_BETTER: Final = frozenset({"capacity_tokens_per_s", "alone_tokens_per_s", "output_tokens_per_s"})
+MORE_IS_BETTER: Final = frozenset({"capacity_tokens_per_s", "concurrent_tokens_per_s", "alone_tokens_per_s", "output_tokens_per_s"})
 # What both are compared in: those of several runs of one load, and what else two loads may have in common.
 COMPARED: Final = (
     ("output_tokens_per_s", "tokens/s", "tokens/s", "output_tokens_per_s", 1.0),

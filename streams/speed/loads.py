@@ -3,9 +3,10 @@
 - requests/s, input tokens/s: of the requests that ended in the window; output tokens/s: of the tokens that came in it. Below saturation
   these are the load that was offered, and say nothing of the model.
 - *Alone*: no two requests were under way together. Tokens/s of one stream alone: 1 / mean TPOT.
-- *Capacity*: the server had more than it could do: a closed load of several, whose tokens/s are the capacity at that concurrency (for an
-  engine of ours, which answers one request at a time, a closed load of one is enough); or an open load of which the window's endings are
-  less than 95 % of its sendings, and of which more are under way at its end than at its start, by more than chance lets.
+- *Capacity*: the server had more than it could do: an open load, as a sweep's last steps are, of which the window's endings are less than
+  95 % of its sendings, and of which more are under way at its end than at its start, by more than chance lets; or a closed load of an
+  engine of ours, which answers one request at a time.
+- *At concurrency N*: what a closed load of N brought of a server, which may have had places free. No figure of that load can tell.
 - Self-checks: Little's law, |L - λ·W| / L with L the mean number under way in the window, λ its endings a second and W the mean time of
   those that ended; and the tokens that arrived beside those that were counted.
 
@@ -28,6 +29,8 @@ CHANCE: Final = 1.5  # standard deviations of the difference of two Poisson coun
 UNKNOWN: Final = "the server told no usage, and no tokenizer of the model is here"
 WHOLE: Final = "answers came whole, not as a stream: nothing tells when their tokens came"
 ONCE: Final = "the tokens of each answer came at once, or were one: they have no rate"
+NOT_SEVERAL: Final = "it was no closed load of several at a time"
+FULL: Final = "the server was full: it is its capacity"
 SHORT: Final = "the load ended before a steady state: send more requests, or for longer"
 
 
@@ -48,18 +51,21 @@ def rates(good: Requests, window: Window | None, arrivals: Arrivals) -> list[Fig
 
 
 def load(steady: Requests, window: Window | None, figures: Mapping[str, Figure]) -> list[Figure]:
-    """What was offered, and tokens/s told apart as one stream alone and as capacity."""
+    """What was offered, and tokens/s told apart as one stream alone, as what so many at a time bring, and as capacity."""
     if window is None:
-        names = ("offered_per_s", "alone_tokens_per_s", "capacity_tokens_per_s")
+        names = ("offered_per_s", "alone_tokens_per_s", "concurrent_tokens_per_s", "capacity_tokens_per_s")
         return [Figure(metric=name, value=None, n=0, why_undefined=SHORT) for name in names]
     offered = int(window.holds(steady.sent_ns).sum()) / window.s
     tpot, tokens = figures.get("tpot_mean"), figures["output_tokens_per_s"]
     alone = 1e9 / tpot.value if tpot and tpot.value and not overlapping(steady) else None
     why = None if alone else "requests were under way together" if overlapping(steady) else WHOLE if steady.came_whole.any() else ONCE
-    below = _below(steady, window, offered)
+    below, many = _below(steady, window, offered), _concurrency(steady)
     return [
         Figure(metric="offered_per_s", value=offered, n=len(steady), unit="1/s"),
         Figure(metric="alone_tokens_per_s", value=alone, n=tpot.n if tpot and alone else 0, unit="tokens/s", why_undefined=why),
+        Figure(metric="concurrent_tokens_per_s", value=tokens.value if many and below else None, n=tokens.n if many and below else 0,
+               unit="tokens/s", why_undefined=(tokens.why_undefined if below else FULL) if many else NOT_SEVERAL),
+        *([Figure(metric="concurrency", value=many, n=len(steady), unit="1")] if many else []),
         Figure(metric="capacity_tokens_per_s", value=None if below else tokens.value, n=0 if below else tokens.n, unit="tokens/s",
                why_undefined=below or tokens.why_undefined),
     ]  # fmt: skip
@@ -69,7 +75,18 @@ def _below(steady: Requests, window: Window, offered: float) -> str | None:
     """Why its rate is no capacity; None where it is."""
     if is_batch(steady):
         return "it was one batch, and its rates have its tail in them"
-    return None if saturated(steady, window) else f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
+    if saturated(steady, window):
+        return None
+    if many := _concurrency(steady):
+        return f"a closed load of {many}: whether the server can do more is not known; a sweep (--sweep) finds its capacity"
+    return f"the load was below capacity: {offered:.3g} requests/s were offered, and served"
+
+
+def _concurrency(steady: Requests) -> int | None:
+    """How many at a time a closed load had under way; None of any other, of a batch, and of one at a time."""
+    if not steady.are("loop", "closed").all() or not overlapping(steady) or is_batch(steady):
+        return None
+    return int(steady.column("in_flight").max())
 
 
 def lasting(steady: Requests) -> list[Figure]:
@@ -82,10 +99,10 @@ def lasting(steady: Requests) -> list[Figure]:
 
 
 def saturated(steady: Requests, window: Window) -> bool:
-    """Whether the server had more than it could do."""
+    """Whether the server surely had more than it could do."""
     if steady.are("loop", "closed").all():
         # An engine of ours answers one request at a time, and one at a time keeps it busy.
-        return overlapping(steady) or bool(steady.are("counted_by", "engine").all())
+        return bool(steady.are("counted_by", "engine").all())
     if not overlapping(steady):
         return False
     sent, ended = (int(window.holds(at_ns).sum()) for at_ns in (steady.sent_ns, steady.last_ns))

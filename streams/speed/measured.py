@@ -59,7 +59,7 @@ class Measured:
 
 
 def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = None) -> Measured:
-    """The figures of steady requests, which are in their order; the tokens of others are passed over."""
+    """The figures of steady requests, which are in the order of their sending; the tokens of others are passed over."""
     good, wrong = (steady[steady.are("status", status)] for status in ("ok", "error"))
     window, from_ns = steady_window(steady, good), behind_ramp_ns(steady, good) if len(good) else 0
     came = arrivals.of(good)
@@ -67,6 +67,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
     beside = held(steady[(steady.sent_ns >= from_ns) & ~steady.are("status", "cancelled")], came, slo=slo or Objective())
     why = UNKNOWN if len(good) and good.are("counted_by", "none").all() else "nothing was measured"
     whole = WHOLE if len(good) and good.came_whole.all() else None
+    lacks = {"itl": came.too_many}
     figures = [
         Figure(metric="requests", value=len(steady), n=len(steady), unit="1"),
         Figure(metric="errors", value=len(wrong), n=len(steady), unit="1"),
@@ -78,7 +79,8 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
         *rates(good, window, came),
         *client(steady),
         *itertools.chain.from_iterable(
-            spread(name, values, why=why if name in OF_REQUESTS or whole is None else whole) for name, values in samples.items()
+            spread(name, values, why=lacks.get(name) or (why if name in OF_REQUESTS or whole is None else whole))
+            for name, values in samples.items()
         ),
         *(early(name, samples[name], percent, why=None if name in OF_REQUESTS else whole) for name, percent in EARLY),
         *lasting(steady),
@@ -90,7 +92,7 @@ def measured(steady: Requests, arrivals: Arrivals, *, slo: Objective | None = No
 
 
 def _latencies(good: Requests, arrivals: Arrivals) -> dict[str, Numbers]:
-    """Every latency of these requests, in ns, in the order of their numbers."""
+    """Every latency of these requests, in ns, in the order of their sending."""
     begun = good[good.column("first_byte_ns") != ABSENT]
     first, ours, came = begun.column("first_byte_ns"), begun.column("queued_ns") != ABSENT, arrivals.of(good)
     answered = good[good.column("first_answer_ns") != ABSENT]
@@ -145,7 +147,7 @@ def _repeated(steady: Requests) -> list[Figure]:
 
 def _per_token(arrivals: Arrivals, good: Requests) -> Numbers:
     request, span = arrivals.spans
-    counts = good.column("output_tokens")[np.searchsorted(good.column("request_index"), request)]
+    counts = good.column("output_tokens")[good.places(request)]
     # Tokens that all came at once tell no time between them.
     several = (counts > 1) & (span > 0)
     return np.rint(span[several] / (counts[several] - 1)).astype(np.int64)

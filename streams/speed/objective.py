@@ -86,7 +86,7 @@ def _times(requests: Requests, arrivals: Arrivals) -> dict[str, tuple[Numbers, N
     request, gap = arrivals.of(requests[ok]).intervals
     return {
         "ttft": (first, requests.column("first_byte_ns")[first] - requests.sent_ns[first]),
-        "itl": (np.searchsorted(requests.column("request_index"), request), gap),
+        "itl": (requests.places(request), gap),
         "e2e": (ok, requests.took_ns[ok]),
     }
 

@@ -20,7 +20,7 @@ from streams.speed.measured import measured
 from streams.speed.sweeping import best_of, steps_of, swept
 from streams.speed.timings import Taken, Timings
 
-FORMULA_VERSION = "performance-9"
+FORMULA_VERSION = "performance-10"
 # 1, 2 and 5 of every decade from 10 µs to 100 s.
 BOUNDS_NS = (*(step * 10**power for power in range(4, 11) for step in (1, 2, 5)), 10**11)
 NO_ATTEMPT = -1

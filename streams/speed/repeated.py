@@ -26,6 +26,7 @@ from streams.statistics.intervals import Z95, t95
 # The main figures: their names in answers and in words, their units, our metrics, and how much of those is one.
 FIGURES: Final = (
     ("capacity_tokens_per_s", "tokens/s at capacity", "tokens/s", "capacity_tokens_per_s", 1.0),
+    ("concurrent_tokens_per_s", "tokens/s at its concurrency", "tokens/s", "concurrent_tokens_per_s", 1.0),
     ("ttft_p50_s", "TTFT p50", "s", "ttft_p50", 1e9), ("ttft_p95_s", "TTFT p95", "s", "ttft_p95", 1e9),
     ("itl_p50_s", "ITL p50", "s", "itl_p50", 1e9), ("itl_p95_s", "ITL p95", "s", "itl_p95", 1e9),
     ("joules_per_token", "J/token", "J", "energy_per_output_token_uj", 1e6),

@@ -75,7 +75,7 @@ class Step:
 
 
 def steps_of(steady: Requests, arrivals: Arrivals, *, slo: Objective | None) -> list[Step]:
-    """The steps of a sweep's requests, which are in their order; none of any other load."""
+    """The steps of a sweep's requests, which are in the order of sending; none of any other load."""
     steps = steady.column("step")
     return [_step(number, steady[steps == number], arrivals, slo=slo) for number in np.unique(steps[steps != ABSENT]).tolist()]
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from schemas.measurements import RequestTimed, ResourceRead, TokensTimed
 from streams.bounds import MOST_LOAD_TOKENS
-from streams.errors import Invalid
 from streams.speed.columns import ABSENT, Numbers, Rows, Table, Words, event_ids, id_bytes, packed, real, shown, unpacked, whole
 from streams.speed.sensors import micro_watts
 
@@ -32,17 +31,27 @@ READING: Final = (
     "mono_ns", "energy_uj", "energy_range_uj", "power_uw", "idle_uw", "own_cost_ns", "sensor", "device_uuid", "boot_id",
 )  # fmt: skip
 MOST_TOKENS: Final = 2 * MOST_LOAD_TOKENS  # a server may send more than was asked for
-MOST_AT_ONCE: Final = 2**16 - 1  # tokens of one arrival
+MOST_AT_ONCE: Final = 2**32 - 1  # tokens of one arrival: an answer that comes whole has all in one
+SENT: Final = TIMES.index("sent_ns")
 _times = attrgetter(*TIMES)
 _client = attrgetter("pacing_error_ns", "in_flight", "queued_ns", "loop_lag_ns", "dropped", "unread", "unsent")
 
 
 @dataclass(frozen=True, slots=True)
 class Requests(Table):
-    """Timed requests, in the order of their numbers."""
+    """Timed requests, in the order of their sending: a chat's number is no time, for its turns are numbered together."""
 
     def __getitem__(self, chosen: Any) -> "Requests":
         return Requests(self.names, self.numbers[chosen], self.words)
+
+    def places(self, numbers: Numbers) -> Numbers:
+        """The place of each request of those numbers, shape as `numbers`; -1 where it is not among these."""
+        own = self.column("request_index")
+        if not len(own):
+            return np.full(len(numbers), -1)
+        order = np.argsort(own, kind="stable")
+        found = order[np.minimum(np.searchsorted(own, numbers, sorter=order), len(own) - 1)]
+        return np.where(own[found] == numbers, found, -1)
 
     @property
     def sent_ns(self) -> Numbers:
@@ -70,7 +79,7 @@ class Requests(Table):
 
 @dataclass(frozen=True)
 class Arrivals:
-    """When tokens came, in the order of request, sequence and time; each of shape [arrivals].
+    """When tokens came, by request, sequence and time; each of shape [arrivals].
 
     `request`: the number of the request; `first`: it is the first of its sequence; `tokens`: how many came.
     """
@@ -80,13 +89,15 @@ class Arrivals:
     ns: Numbers
     tokens: Numbers
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> "Arrivals":
-        """Those of whole sequences that are chosen."""
+    def __getitem__(self, chosen: Numbers) -> "Arrivals":
+        """Those at these places: whole sequences, in any order."""
         return Arrivals(self.request[chosen], self.first[chosen], self.ns[chosen], self.tokens[chosen])
 
     def of(self, requests: Requests) -> "Arrivals":
-        """Those of these requests."""
-        return self[np.isin(self.request, requests.column("request_index"))]
+        """Those of these requests, in their order."""
+        places = requests.places(self.request)
+        there = np.flatnonzero(places >= 0)
+        return self[there[np.argsort(places[there], kind="stable")]]
 
     @cached_property
     def gaps(self) -> tuple[Numbers, Numbers, Numbers]:
@@ -95,11 +106,17 @@ class Arrivals:
         return self.request[later], np.diff(self.ns, prepend=self.ns[:1])[later], self.tokens[later]
 
     @cached_property
+    def too_many(self) -> str | None:
+        """Why there is no latency of each token: there are more than can be held; None where there is."""
+        told = int(self.gaps[2].sum())
+        return f"the times of {told:,} tokens are told: at most {MOST_TOKENS:,} are reckoned with" if told > MOST_TOKENS else None
+
+    @cached_property
     def intervals(self) -> tuple[Numbers, Numbers]:
-        """Inter-token latencies, once for each token: the request, and the time in ns. Raises: Invalid for more than can be held."""
+        """Inter-token latencies, once for each token: the request, and the time in ns. None are there of more than can be held."""
         request, gap, tokens = self.gaps
-        if (told := int(tokens.sum())) > MOST_TOKENS:
-            raise Invalid(f"the agent tells the times of {told:,} tokens: at most {MOST_TOKENS:,} are reckoned with", code="out-of-bounds")
+        if self.too_many:
+            request, gap, tokens = request[:0], gap[:0], tokens[:0]
         each = np.rint(gap / np.maximum(tokens, 1)).astype(np.int64)
         return np.repeat(request, tokens), np.repeat(each, tokens)
 
@@ -139,7 +156,7 @@ class Timings:
     chunks: Rows = field(default_factory=lambda: Rows(CHUNK))
     readings: Rows = field(default_factory=lambda: Rows(READING))
     arrived_ns: "array[int]" = field(default_factory=lambda: array("q"))
-    tokens: "array[int]" = field(default_factory=lambda: array("H"))
+    tokens: "array[int]" = field(default_factory=lambda: array("I"))
     known: set[int | tuple[int, int, int] | bytes] = field(default_factory=set)
 
     def add(self, event: RequestTimed | TokensTimed | ResourceRead) -> None:
@@ -178,9 +195,9 @@ class Timings:
         table = self.requests.table()
         readings = [Table(READING, one.readings.table(), one.words.texts) for one in (self, more) if one]
         return Taken(
-            Requests(self.requests.names, table[np.argsort(table[:, 0], kind="stable")], self.words.texts),
+            Requests(self.requests.names, table[np.lexsort((table[:, 0], table[:, SENT]))], self.words.texts),
             _arrivals(self.chunks.table(), np.frombuffer(self.arrived_ns.tobytes(), np.int64),
-                      np.frombuffer(self.tokens.tobytes(), np.uint16)),
+                      np.frombuffer(self.tokens.tobytes(), np.uint32)),
             readings,
             b"".join([self.requests.ids, self.chunks.ids, self.readings.ids, more.readings.ids if more else b""]),
         )  # fmt: skip
@@ -199,7 +216,7 @@ def _reading(event: ResourceRead, words: Words) -> list[int]:
     return [*whole(counted), *map(words.place, (event.sensor, event.device_uuid, event.boot_id))]
 
 
-def _arrivals(chunks: Numbers, ns: Numbers, tokens: NDArray[np.uint16]) -> Arrivals:
+def _arrivals(chunks: Numbers, ns: Numbers, tokens: NDArray[np.uint32]) -> Arrivals:
     """The arrivals of chunks in the order of request, sequence and chunk. `chunks`: as they came, shape [chunks, 4]."""
     order = np.lexsort((chunks[:, 2], chunks[:, 1], chunks[:, 0]))
     lengths, starts = chunks[order, 3], (np.cumsum(chunks[:, 3]) - chunks[:, 3])[order]
@@ -222,7 +239,7 @@ def loaded(told: Mapping[str, Any]) -> Timings:
     timings = Timings(Words({text: place for place, text in enumerate(told["words"])}))
     for name in ("requests", "chunks", "readings"):
         getattr(timings, name).load(told[name])
-    timings.arrived_ns, timings.tokens = unpacked(told["arrived_ns"]), unpacked(told["tokens"], "H")
+    timings.arrived_ns, timings.tokens = unpacked(told["arrived_ns"]), unpacked(told["tokens"], "I")
     chunks = timings.chunks.table()
     if not chunks[:, 3].sum() == len(timings.arrived_ns) == len(timings.tokens):
         raise ValueError("the arrivals are not those of the chunks")

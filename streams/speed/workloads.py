@@ -16,6 +16,13 @@ from streams.statistics.order import needed
 
 CODE: Final = "workload"
 PACED: Final[frozenset[Profile]] = frozenset({"constant", "poisson", "gamma", "ramp"})
+DRAWN: Final[tuple[Profile, ...]] = ("single", "constant", "poisson", "gamma", "ramp", "concurrent", "sweep")
+# What means something to some profiles alone, and what only beside another field: said of another load it would be ignored.
+BELONGING: Final[Mapping[str, tuple[Profile, ...]]] = MappingProxyType({
+    "rate_per_s": ("constant", "poisson", "gamma", "ramp", "sweep"), "rate_to_per_s": ("ramp",), "burstiness": ("gamma", "sweep"),
+    "concurrency": ("concurrent",), "trace": ("trace",), "speedup": ("trace",), "input_tokens": DRAWN, "output_tokens": DRAWN,
+})  # fmt: skip
+TOGETHER: Final[Mapping[str, str]] = MappingProxyType({"cancel_after_s": "cancel_ratio", "shared_prefixes": "shared_prefix_ratio"})
 
 
 def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> None:
@@ -25,9 +32,7 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
             f"engine {engine} generates no tokens, so that their speed cannot be measured; ask for no workload", code="engine-cannot"
         )
     served.check_load(workload.url, engine=engine)
-    for name, (of, value) in _belonging(workload).items():
-        if value and workload.profile not in of:
-            raise Invalid(f"{name} is for profile {' or '.join(of)}, not {workload.profile}; leave it out, or change one", code=CODE)
+    _check_belonging(workload)
     if workload.shared_prefix_ratio and (workload.url is None or workload.profile == "trace"):
         raise Invalid(
             "shared_prefix_ratio is for prompts that are drawn for a server: give its url and no trace, or leave it out", code=CODE
@@ -42,6 +47,23 @@ def check(workload: Workload, *, engine: str, slo: Objective | None = None) -> N
     if own := OF_PROFILE.get(workload.profile):
         own(workload)
     _check_size(workload)
+
+
+def _check_belonging(workload: Workload) -> None:
+    """Nothing is said that the load would make nothing of."""
+    for name, of in BELONGING.items():
+        if said(workload, name) and workload.profile not in of:
+            raise Invalid(f"{name} is for profile {' or '.join(of)}, not {workload.profile}; leave it out, or change one", code=CODE)
+    for name, other in TOGETHER.items():
+        if said(workload, name) and not said(workload, other):
+            raise Invalid(f"{name} says nothing without {other}: give that too, or leave it out", code=CODE)
+    if (workload.prompts or workload.prompts_task is not None) and said(workload, "input_tokens"):
+        raise Invalid("prompts of a data set are as long as they are: leave input_tokens out, or the prompts", code=CODE)
+
+
+def said(workload: Workload, name: str) -> bool:
+    """Whether a field says anything but what it says by itself."""
+    return bool(getattr(workload, name) != Workload.model_fields[name].default)
 
 
 def _check_form(workload: Workload, slo: Objective | None) -> None:
@@ -130,16 +152,6 @@ def _held(workload: Workload, slo: Objective) -> None:
     if workload.profile == "sweep" and sent is not None and sent < least:
         raise Invalid(f"each step of the sweep would send {sent:,} requests, and a p{100 * slo.ratio:g} needs {least:,}: give as many, or "
                       "leave requests out", code=CODE)  # fmt: skip
-
-
-def _belonging(workload: Workload) -> Mapping[str, tuple[tuple[Profile, ...], object]]:
-    """What means something to some profiles alone."""
-    return {
-        "burstiness": (("gamma", "sweep"), workload.burstiness),
-        "rate_to_per_s": (("ramp",), workload.rate_to_per_s),
-        "trace": (("trace",), workload.trace),
-        "speedup": (("trace",), workload.speedup != 1),
-    }
 
 
 def _paced(workload: Workload) -> None:

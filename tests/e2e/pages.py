@@ -71,7 +71,7 @@ def addresses(run_id: str, other: str) -> dict[str, str]:
         "&hardware=NVIDIA+L40S&in_flight=8&input_tokens=512&output_tokens=128",
         "scores": "/predict/scores?model=some-1B&parameters=1000000000&tasks=assay_copy",
         "savings": f"/savings?run={run_id}&tasks=assay_copy&rate=1/s&input=5+tokens&output=5+tokens",
-        "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25",
+        "costs": "/costs?purchase=250141.8&running=6.37&rent=98.32&years=5&tokens_per_s=30576&spread=20+%25&source=quotes+of+2026-11",
         "form": "/compare", "compare": f"/compare?a={run_id}&b={other}",
         "parity": f"/parity?reference={run_id}&run={other}",
         "cluster": "/cluster", "dead letters": "/dead-letters", "acts": "/acts", "docs": "/docs", "missing": "/runs/none",

@@ -127,7 +127,7 @@ def test_the_pages_show_it_without_a_script(flow: Settings, runs: list[str]) -> 
     assert "quick-echo" in shown and '<svg role="img"' in shown and "Keep it" in shown
     assert "quick-echo" in get(f"{flow.api}/recommend?id={told['recommendation_id']}").text
     assert "rate has no unit" in get(f"{flow.api}/recommend?{query.replace('90/s', '90')}").text
-    costs = "purchase=250141.8&running=6.37&rent=98.32&years=5&spread=20+%25"
+    costs = "purchase=250141.8&running=6.37&rent=98.32&years=5&spread=20+%25&source=quotes+of+2026-11"
     assert "2,720 hours" in get(f"{flow.api}/costs?{costs}").text
     assert get(f"{flow.api}/costs/csv?{costs}").text.startswith("figure,value,unit,formula,source\nper_hour,")
     assert get(f"{flow.api}/costs/pdf?{costs}").status_code == 422

@@ -15,7 +15,7 @@ from assay_client.errors import Invalid
 
 from infra.harness.bundled.documents import copying
 from infra.settings import Settings
-from query_api.cli.label_files import unguarded
+from streams.visible import of_cell
 from tests.flow import get, post, until_listed
 from tests.integration.test_api import until
 from tests.integration.test_cli import assay, document
@@ -87,7 +87,7 @@ def test_a_judge_is_held_to_people(flow: Settings, runs: tuple[str, str], tmp_pa
     rows = filled(path, lambda row: f"{judged[int(row['ordinal'])] - 2:g}")
     answers = {one["ordinal"]: one["requests"][0]["answers"][0]["output"]
                for one in get(f"{flow.api}/v1/runs/{run_id}/samples", params={"limit": 500}).json()["samples"]}  # fmt: skip
-    assert all(unguarded(row["answer"]) == answers[int(row["ordinal"])] and not row["answer"].startswith("=") for row in rows)
+    assert all(of_cell(row["answer"]) == answers[int(row["ordinal"])] and not row["answer"].startswith("=") for row in rows)
     assert any(row["answer"].startswith("'=") for row in rows)
     first = document(assay(flow, *asked, "--by", "ada", "--json"))
     again = document(assay(flow, *asked, "--by", "ada", "--json"))
@@ -158,7 +158,7 @@ def test_models_are_compared_in_pairs_by_judge_and_people(flow: Settings, runs: 
     document(assay(flow, "judge", "labels", str(path), *about, "--template", "--count", "40", "--json"))
 
     def prefers(row: dict[str, str]) -> str:
-        one, other = unguarded(row["answer"])[0], unguarded(row["other"])[0]
+        one, other = of_cell(row["answer"])[0], of_cell(row["other"])[0]
         return "first" if one < other else "second" if other < one else "tie"
 
     rows = filled(path, prefers)

@@ -206,7 +206,7 @@ def test_the_figures_of_whole_answers_say_what_they_do_not_know(server: Server) 
     for name in ("ttft_mean", "ttft_p50", "first_answer_mean", "itl_mean", "tpot_mean", "gap_p50"):
         assert found[name].value is None and "answers came whole" in (found[name].why_undefined or "")
     assert (found["e2e_mean"].value or 0) > 34e6 and (found["output_tokens"].value, found["tokens_not_timed"].value) == (320, 0)
-    assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
+    assert found["concurrent_tokens_per_s"].value == found["output_tokens_per_s"].value
     assert found["output_tokens_per_s"].value == pytest.approx(8 * (found["requests_per_s"].value or 0))
 
 
@@ -274,7 +274,7 @@ def test_a_text_is_as_long_as_was_asked_for(server: Server) -> None:
         ("fault=429&retry_after=7", "http-429: the server answers 429: refused with 429; it asks for 7 s", False),
         ("fault=401", "http-401: the server answers 401: refused with 401; give the server's key", True),
         ("fault=html", "not-a-stream: the server answers text/html", True),
-        ("fault=stall&after=2", "timeout: nothing came for 5 s", False),
+        ("fault=stall&after=2", "timeout: no token came for 5 s", False),
         ("fault=endless", "endless: ", False),
     ],
 )
@@ -353,7 +353,7 @@ def test_an_attempt_says_what_the_server_sent(server: Server) -> None:
     assert (found["output_tokens"].value, found["reasoning_tokens"].value) == (32 * (60 - refused), 8 * (60 - refused))
     assert found["input_tokens"].value == sum(one.prompt_tokens for index, one in true.items() if index >= 2 and one.sent_ns)
     assert found["tokens_not_timed"].value == 0
-    assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
+    assert found["concurrent_tokens_per_s"].value == found["output_tokens_per_s"].value
     assert (found["ttft_p50"].value or 0) < (found["first_answer_p50"].value or 0) <= (found["e2e_p50"].value or 0)
     assert (found["ttft_p99"].why_undefined or "").startswith("n/a (needs 662")
     assert "elsewhere" in (found["energy_uj"].why_undefined or "")

@@ -15,7 +15,9 @@ import pytest
 from h2 import events
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
 
+from gpu_agent.workloads.http2 import LEFT
 from gpu_agent.workloads.load import Target, load
 from gpu_agent.workloads.timed import Timed
 from schemas.requests import Workload
@@ -75,7 +77,7 @@ def test_as_many_streams_go_over_a_connection_as_were_asked_for(server: Server) 
     ("fault", "says"),
     [
         ("fault=cut&after=3", "cut: the server ended the stream"), ("fault=reset", "cut: "), ("fault=429", "http-429: "),
-        ("fault=stall&after=2", "timeout: nothing came for 5 s"), ("fault=endless", "endless: "), ("fault=error200", "error-in-200: "),
+        ("fault=stall&after=2", "timeout: no token came for 5 s"), ("fault=endless", "endless: "), ("fault=error200", "error-in-200: "),
     ],
 )  # fmt: skip
 def test_a_fault_ends_its_stream_alone(server: Server, fault: str, says: str) -> None:
@@ -118,6 +120,27 @@ def test_what_a_server_that_goes_away_has_not_begun_goes_another_way() -> None:
         timed = ask(url, profile="concurrent", concurrency=3, requests=9, warmup_requests=0)
     assert [one.error for one in timed] == [None] * 9
     assert sorted(_Leaving.answered) == list(range(-1, 9))
+
+
+def test_a_server_that_leaves_for_ever_is_given_up() -> None:
+    """Every connection says that it takes no more before it begins a request, or as it begins itself: ten of them are enough."""
+    for protocol, made in ((_Gone, 31), (_Over, 10)):
+        protocol.made = 0
+        with serving(protocol) as url:
+            if protocol is _Over:
+                with pytest.raises(AssayError, match="10 connections ended, one after the other, before the server began the request"):
+                    ask(url)
+            else:
+                assert {one.error for one in ask(url, requests=3, warmup_requests=0)} == {LEFT}
+        assert protocol.made == made
+
+
+def test_a_server_that_takes_no_request_now_gets_no_more_connections() -> None:
+    """They would take none either: it is waited until the server takes some."""
+    _Later.made = 0
+    with serving(_Later) as url:
+        timed = ask(url, profile="concurrent", concurrency=3, requests=9)
+    assert ({one.error for one in timed}, _Later.made) == ({None}, 1)
 
 
 def ask(url: str, *, context: ssl.SSLContext | None = None, **told: Any) -> list[Timed]:
@@ -165,6 +188,72 @@ class _Leaving(asyncio.Protocol):
         self._transport.close()
 
 
+class _Server(asyncio.Protocol):
+    """A server that answers every request, and counts its connections."""
+
+    made = 0
+    most = 100
+    leaves = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        type(self).made += 1
+        self._transport, self._h2 = transport, H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self._h2.local_settings = Settings(client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: self.most})
+        self._h2.initiate_connection()
+        self.begins()
+        self._transport.write(self._h2.data_to_send())
+
+    def begins(self) -> None:
+        """What else it says at first."""
+
+    def data_received(self, data: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        for event in self._h2.receive_data(data):
+            if isinstance(event, events.StreamEnded) and event.stream_id is not None:
+                self.answers(event.stream_id)
+        self._transport.write(self._h2.data_to_send())
+        if self.leaves:
+            self._transport.close()
+
+    def answers(self, number: int) -> None:
+        """One answer."""
+        body = b'{"choices": [{"text": "a"}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}'
+        self._h2.send_headers(number, [(":status", "200"), ("content-type", "application/json")])
+        self._h2.send_data(number, body, end_stream=True)
+
+
+class _Gone(_Server):
+    """Its first connection answers one request, and leaves; all others leave before they begin one."""
+
+    def answers(self, number: int) -> None:
+        if self.made == 1:
+            super().answers(number)
+        self._h2.close_connection(last_stream_id=number if self.made == 1 else 0)
+        self.leaves = True
+
+
+class _Over(_Server):
+    """Its connections leave as they begin."""
+
+    def begins(self) -> None:
+        self._h2.close_connection(last_stream_id=0)
+
+
+class _Later(_Server):
+    """It takes no request at first."""
+
+    most = 0
+
+    def begins(self) -> None:
+        asyncio.get_running_loop().call_later(0.3, self._takes)
+
+    def _takes(self) -> None:
+        self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 10})
+        self._transport.write(self._h2.data_to_send())
+
+
 @contextmanager
 def serving(protocol: type[asyncio.Protocol], *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """A server on loopback, in a thread of its own."""
@@ -178,4 +267,5 @@ def serving(protocol: type[asyncio.Protocol], *, tls: ssl.SSLContext | None = No
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         made.close()
+        loop.run_until_complete(asyncio.sleep(0.05))  # the connections end, which the clients have closed
         loop.close()

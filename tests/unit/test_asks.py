@@ -10,7 +10,7 @@ from query_api.operations.parsing import validated
 from query_api.producing.buying import buying_of
 from query_api.producing.submitting import Submission, requested
 from schemas.decisions import NextRun, RecommendationMade
-from schemas.requests import Chat
+from schemas.requests import Chat, ModelRef
 from schemas.requirements import Traffic
 from streams.deciding import commands
 from streams.deciding.asks import ask_of
@@ -19,7 +19,8 @@ from streams.errors import Invalid, NotFound
 from tests.measured import STAMP
 from tests.runs import run_named
 
-OWN = Weights("org/a model@main", "sha", "vllm", "1", '{"gpu_memory_utilization": "0.9"}', "bfloat16", "")
+OWN = Weights("org/a model", "sha", "vllm", "1", '{"gpu_memory_utilization": "0.9"}', "bfloat16", "")
+MODEL = ModelRef(uri="org/a model", revision="main")
 DRESS = Chat(template="model", system="Be brief; it's late", thinking=True, thinking_tokens=512, fold_system=True, multiturn=True)
 TRAFFIC = Traffic(curve_per_s=(2.0,), input_tokens=800, output_tokens=200)
 
@@ -31,19 +32,33 @@ def asked(command: str) -> Submission:
 
 def test_more_documents_of_a_task() -> None:
     """Model, revision, engine, options, dress, limit and examples are all there."""
-    found = asked(commands.submit(OWN, DRESS, task="gsm8k", limit=400, fewshot=5))
+    found = asked(commands.submit(MODEL, OWN, chat=DRESS, task="gsm8k", limit=400, fewshot=5))
     assert (found.model.uri, found.model.revision, found.engine.name) == ("org/a model", "main", "vllm")
     assert found.engine.options == {"gpu_memory_utilization": "0.9"} and found.chat == DRESS
     assert [(one.name, one.limit, one.fewshot) for one in found.tasks] == [("gsm8k", 400, 5)]
 
 
+def test_the_weights_that_were_measured_are_asked_for() -> None:
+    """At their revision, on the adapter's base, with the model's own code, by a load too; what no option says is no command."""
+    adapter = ModelRef(uri="org/adapter", revision="0123abcd", base="org/base", trust_code=True)
+    for typed in (commands.submit(adapter, OWN, chat=Chat(), task="gsm8k", limit=4), commands.perf(adapter, OWN, traffic=TRAFFIC)):
+        assert "--model org/adapter@0123abcd --base org/base --trust-model-code" in typed
+        assert asked(typed).model == adapter
+    assert asked(commands.perf(MODEL, OWN, traffic=None)).model == MODEL
+    said = (commands.can_say(model, chat) for model, chat in (
+        (MODEL, DRESS), (MODEL, Chat(template="{{ messages }}")), (MODEL, Chat(thinking_end="</end>")),
+        (MODEL.model_copy(update={"dtype": "float16"}), DRESS),
+    ))  # fmt: skip
+    assert [*said] == [True, False, False, False]
+
+
 def test_more_of_a_suite_and_a_load() -> None:
     """A suite by its name; a load with its lengths; how often is told beside."""
-    found = asked(commands.ask(OWN, Chat(), suite="reasoning", limit=50))
+    found = asked(commands.ask(MODEL, OWN, chat=Chat(), suite="reasoning", limit=50))
     assert (found.suite, found.limit, found.tasks) == ("reasoning", 50, ())
-    named = asked(commands.ask(OWN, Chat(thinking=False), suite="a+b", tasks=("a", "b"), limit=50))
+    named = asked(commands.ask(MODEL, OWN, chat=Chat(thinking=False), suite="a+b", tasks=("a", "b"), limit=50))
     assert [(one.name, one.limit) for one in named.tasks] == [("a", 50), ("b", 50)] and named.chat.thinking is False
-    ask = ask_of(f"{commands.perf(OWN, TRAFFIC, concurrency=16)}  # 4 times")
+    ask = ask_of(f"{commands.perf(MODEL, OWN, traffic=TRAFFIC, concurrency=16)}  # 4 times")
     load = asked(ask.command).workload
     assert load is not None and ask.times == 4
     assert (load.profile, load.concurrency, load.requests, load.input_tokens, load.output_tokens) == ("concurrent", 16, 200, 800, 200)
@@ -90,7 +105,7 @@ def made(*next_runs: NextRun) -> RecommendationMade:
 def test_asking_twice_is_asking_for_the_same_runs() -> None:
     """Each run of each command has an id of its own, that follows from the recommendation and the place alone."""
     one = NextRun(what="a run", usd=0.1, confidence=0.9, gain=0.1, words="a run", commands=(
-        commands.submit(OWN, Chat(), task="gsm8k", limit=4), f"{commands.perf(OWN, None)}  # 4 times",
+        commands.submit(MODEL, OWN, chat=Chat(), task="gsm8k", limit=4), f"{commands.perf(MODEL, OWN, traffic=None)}  # 4 times",
     ))  # fmt: skip
     found, again = (buying_of(made(one, one), 0) for _ in range(2))
     assert found == again and [len(several) for several in found.run_ids] == [1, 4]

@@ -24,6 +24,7 @@ from streams.boards.keeping import loaded, telling
 from streams.boards.ranking import Board, chosen, rank
 from streams.boards.reckoned import Reckoned
 from streams.settling.documents import packed
+from streams.speed.performance import FORMULA_VERSION
 from tests import measured
 from tests.runs import run_named
 
@@ -155,6 +156,43 @@ def test_books_that_forget_rank_as_those_that_hold_all(order: list[int], cut: in
             forgetting.recall(next(one for one in events if isinstance(one, RunSettled) and one.run_id == run_id))
         assert ranked(forgetting, name) == ranked(holding, name)
     assert len(forgetting.results) < len(holding.results)
+
+
+def closed(tokens: float, many: float) -> list[Figure]:
+    """What a closed load of so many brought."""
+    return [Figure(metric="concurrent_tokens_per_s", value=tokens, n=1), Figure(metric="concurrency", value=many, n=1)]
+
+
+@given(order=st.permutations(range(6)), whole=st.booleans())
+def test_a_capacity_that_was_proven_is_not_displaced_by_a_newer_load_that_proved_none(order: list[int], whole: bool) -> None:
+    """A smoke run says nothing of what a sweep has found; of two that proved nothing the newer counts."""
+    speeds = [closed(100.0, 2.0), [Figure(metric="capacity_tokens_per_s", value=5120.0, n=1)], closed(155.0, 2.0)]
+    runs = [[*measured.run(n + 1, "m", HERE, scores={TASKS[0]: [0.0, 1.0] * 20}, speed=speed)] for n, speed in enumerate(speeds)]
+    books, events = Books(whole=whole), [*chain(*runs)]
+    for number in order:
+        books.fold(events[number])
+    (entry,) = books.entries("task:a")
+    assert entry.speed_run == run_named(2)
+    (row,) = rank(chosen("task:a", [entry])).rows
+    assert row.output_tokens_per_s == 5120.0
+
+
+@pytest.mark.parametrize(
+    ("formula", "sweep", "kept"), [("performance-9", False, None), ("performance-9", True, 155.0), (FORMULA_VERSION, False, 155.0)]
+)
+def test_what_an_older_formula_called_a_capacity_is_one_of_sweeps_alone(formula: str, sweep: bool, kept: float | None) -> None:
+    """It called any closed load's tokens/s so."""
+    found = [
+        Figure(metric="capacity_tokens_per_s", value=155.0, n=1),
+        *([Figure(metric="capacity_requests_per_s", value=9.0, n=1)] * sweep),
+    ]
+    scored, settled = measured.run(1, "m", HERE, scores={TASKS[0]: [0.0, 1.0] * 20}, speed=found)
+    books = Books()
+    for event in (scored, settled.model_copy(update={"speed_formula": formula})):
+        books.fold(event)
+    (entry,) = books.entries("task:a")
+    (row,) = rank(chosen("task:a", [entry])).rows
+    assert row.output_tokens_per_s == kept
 
 
 @given(order=st.permutations(range(9)), whole=st.booleans())

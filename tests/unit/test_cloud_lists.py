@@ -9,14 +9,19 @@ from typing import Any
 import pytest
 
 from infra.prices import list_of
+from infra.prices import rows_of as book_rows
 from query_api.cli.prices import HEADER
 from streams.errors import Invalid
 from streams.money.cloud_lists import rows_of
 from streams.money.listed import machine_of
 from streams.money.price_lists import price_of
 
+TODAY = "2026-11-30"
 H100 = "NVIDIA H100 80GB HBM3"
-P5, ND96, A3 = f"p5.48xlarge=8x {H100}", f"Standard_ND96isr_H100_v5=8x {H100}", f"Nvidia H100 80GB GPU=1x {H100}"
+P5, ND96, A3 = (
+    f"p5.48xlarge=8x {H100}", f"Standard_ND96isr_H100_v5=8x {H100}",
+    f"Nvidia H100 80GB GPU=8x {H100} + 208x A3 Instance Core + 1872x A3 Instance Ram",
+)  # fmt: skip
 
 
 def term(code: str, usd: str, *, unit: str = "Hrs", **attributes: str) -> dict[str, Any]:
@@ -78,9 +83,9 @@ def azure() -> dict[str, Any]:
 
 
 def google() -> dict[str, Any]:
-    """An answer of the catalogue: a GPU on demand and preemptible in two regions, a commitment, and a disk."""
+    """An answer of the catalogue: a GPU on demand and preemptible in two regions, a commitment, what is around it, and a disk."""
 
-    def sku(description: str, usage: str, units: str, nanos: int) -> dict[str, Any]:
+    def sku(description: str, usage: str, units: str, nanos: int, unit: str = "h") -> dict[str, Any]:
         rate = {"startUsageAmount": 0, "unitPrice": {"currencyCode": "USD", "units": units, "nanos": nanos}}
         return {
             "name": "services/6F81-5844-456A/skus/X", "skuId": "X", "description": description,
@@ -88,7 +93,7 @@ def google() -> dict[str, Any]:
             "serviceRegions": ["us-central1", "europe-west4"], "serviceProviderName": "Google",
             "pricingInfo": [{
                 "effectiveTime": "2026-11-01T07:00:00Z", "currencyConversionRate": 1,
-                "pricingExpression": {"usageUnit": "h", "displayQuantity": 1, "tieredRates": [rate], "usageUnitDescription": "hour"},
+                "pricingExpression": {"usageUnit": unit, "displayQuantity": 1, "tieredRates": [rate], "usageUnitDescription": "hour"},
             }],
         }  # fmt: skip
 
@@ -97,6 +102,12 @@ def google() -> dict[str, Any]:
             sku("Nvidia H100 80GB GPU running in Americas", "OnDemand", "9", 796552000),
             sku("Nvidia H100 80GB GPU attached to Spot Preemptible VMs", "Preemptible", "2", 253800000),
             sku("Commitment v1: Nvidia H100 80GB GPU in Americas for 1 Year", "Commit1Yr", "6", 5),
+            sku("A3 Instance Core running in Americas", "OnDemand", "0", 30000000),
+            sku("A3 Instance Ram running in Americas", "OnDemand", "0", 3000000, "GiBy.h"),
+            sku("Spot Preemptible A3 Instance Core running in Americas", "Preemptible", "0", 10000000),
+            sku("Spot Preemptible A3 Instance Ram running in Americas", "Preemptible", "0", 1000000, "GiBy.h"),
+            sku("Commitment v1: A3 Instance Core in Americas for 1 Year", "Commit1Yr", "0", 20000000),
+            sku("Commitment v1: A3 Instance Ram in Americas for 1 Year", "Commit1Yr", "0", 2000000, "GiBy.h"),
             sku("Storage PD Capacity", "OnDemand", "0", 40000000),
         ],
         "nextPageToken": "",
@@ -111,7 +122,7 @@ LISTS: dict[str, tuple[dict[str, Any], str, str | None]] = {
 def read(cloud: str, told: Any = None, *, machine: str | None = None, regions: tuple[str, ...] = ()) -> list[dict[str, str]]:
     """The rows of a list; each is a price."""
     whole, own, as_of = LISTS[cloud]
-    found = rows_of(whole if told is None else told, [machine_of(machine or own)], cloud=cloud, as_of=as_of, regions=regions)
+    found = rows_of(whole if told is None else told, [machine_of(machine or own)], cloud=cloud, today=TODAY, as_of=as_of, regions=regions)
     for row in found:
         price_of(row, HEADER)
     return found
@@ -145,9 +156,61 @@ def test_retail_prices_of_azure_are_hours_of_devices() -> None:
 def test_skus_of_google_are_hours_of_devices_in_each_region() -> None:
     """Units and nanos are joined exactly; a region may be chosen."""
     found = amounts(read("google"))
-    assert found[f"gpu_hour:{H100}", "europe-west4"] == 9.796552 and found[f"spot_gpu_hour:{H100}", "us-central1"] == 2.2538
-    assert found[f"reserved_1y_gpu_hour:{H100}", "us-central1"] == 6.000000005 and len(found) == 6
+    host = 26 * 0.03 + 234 * 0.003  # a device's part of the cores and of the GiB of memory
+    assert found[f"gpu_hour:{H100}", "europe-west4"] == pytest.approx(9.796552 + host, abs=1e-9)
+    assert found[f"spot_gpu_hour:{H100}", "us-central1"] == pytest.approx(2.2538 + host / 3, abs=1e-9)
+    assert found[f"reserved_1y_gpu_hour:{H100}", "us-central1"] == pytest.approx(6.000000005 + 2 * host / 3, abs=1e-9) and len(found) == 6
     assert {region for _, region in amounts(read("google", regions=("us-central1",)))} == {"us-central1"}
+
+
+def test_a_part_of_google_is_the_one_of_its_whole_name_and_comes_with_its_host() -> None:
+    """A device of 40 GB is not one of 80 GB in a region that has only those, and a device alone is no machine."""
+    told = google()
+    for sku in told["skus"]:
+        sku["description"] = sku["description"].replace("Nvidia H100 80GB", "Nvidia Tesla A100")
+    larger = copy.deepcopy(told["skus"][0]) | {"description": "Nvidia Tesla A100 80GB GPU running in Singapore", "serviceRegions": ["asia"]}
+    told["skus"].append(larger)
+    named = "Nvidia Tesla A100=1x A100 + 12x A3 Instance Core + 85x A3 Instance Ram"
+    assert {region for _, region in amounts(read("google", told, machine=named))} == {"us-central1", "europe-west4"}
+    with pytest.raises(Invalid, match="google prices a device without the machine around it"):
+        read("google", machine="Nvidia H100 80GB GPU=1x A100")
+    with pytest.raises(Invalid, match=r"azure prices Standard_ND96isr_H100_v5 with its host"):
+        read("azure", machine=f"{ND96} + 2x A3 Instance Core")
+    told["skus"] = [sku for sku in told["skus"] if "Ram" not in sku["description"]]
+    with pytest.raises(Invalid, match="no price of A3 Instance Ram, on demand, in us-central1, which Nvidia Tesla A100 has beside"):
+        read("google", told, machine=named)
+
+
+@pytest.mark.parametrize(("cloud", "page"), [("azure", "NextPageLink"), ("google", "nextPageToken")])
+def test_a_page_of_a_list_is_not_the_list(cloud: str, page: str) -> None:
+    """What the others have would be missing in silence."""
+    with pytest.raises(Invalid, match=rf"goes on in a further page \({page}\)"):
+        read(cloud, LISTS[cloud][0] | {page: "more"})
+
+
+def test_an_hour_for_nothing_is_refused() -> None:
+    """As a placeholder of a list."""
+    told = azure()
+    told["Items"][0]["retailPrice"] = 0
+    with pytest.raises(Invalid, match=r"Items\[0\] is an hour of Standard_ND96isr_H100_v5 for 0 USD"):
+        read("azure", told)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "item,amount,amount,unit,valid_from,source,version\nkwh,0.3,9,kWh,2026-11-01,me,v1\n"),
+        ("a.json", '[{"item": "kwh", "amount": 0.3,\n"amount": 9}]'),
+    ],
+)
+def test_a_field_that_is_there_twice_is_refused(tmp_path: Path, name: str, text: str) -> None:
+    """The last would count."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(Invalid, match="line 1: 'amount' is there twice"):
+        book_rows(tmp_path / name)
+    (tmp_path / "list.json").write_text('{"a": 1, "a": 2}')
+    with pytest.raises(Invalid, match="'a' is there twice"):
+        list_of(tmp_path / "list.json")
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -204,7 +267,7 @@ def test_what_is_missing_or_twice_is_said() -> None:
     with pytest.raises(Invalid, match=r"the list has no price of p4d\.24xlarge"):
         read("aws", machine="p4d.24xlarge=8x A100")
     with pytest.raises(Invalid, match="says not when it is of"):
-        rows_of(azure(), [machine_of(ND96)], cloud="azure")
+        rows_of(azure(), [machine_of(ND96)], cloud="azure", today=TODAY)
     twice = azure()
     twice["Items"].append(twice["Items"][0] | {"retailPrice": 90})
     with pytest.raises(Invalid, match=r"Items\[5\] and Items\[0\] are two prices of gpu_hour"):
@@ -212,7 +275,16 @@ def test_what_is_missing_or_twice_is_said() -> None:
     with pytest.raises(Invalid, match=r"write it as p5\.48xlarge="):
         machine_of("p5.48xlarge")
     with pytest.raises(Invalid, match="no price list of 'ibm'"):
-        rows_of({}, [machine_of(P5)], cloud="ibm")
+        rows_of({}, [machine_of(P5)], cloud="ibm", today=TODAY)
+
+
+@pytest.mark.parametrize("written", ["2026-11-29", "20261129", "2026-W48-7", "2026-11-29T10:00:00Z"])
+def test_a_list_is_of_a_day_however_it_is_written(written: str) -> None:
+    """And never of a day to come."""
+    found = rows_of(azure(), [machine_of(ND96)], cloud="azure", today=TODAY, as_of=written)
+    assert {row["version"] for row in found} == {"azure-2026-11-29"}
+    with pytest.raises(Invalid, match="the list is of 2026-11-29, and today is 2026-11-28"):
+        rows_of(azure(), [machine_of(ND96)], cloud="azure", today="2026-11-28", as_of=written)
 
 
 def test_a_list_is_read_from_a_file_with_its_digits(tmp_path: Path) -> None:

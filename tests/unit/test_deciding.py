@@ -119,7 +119,7 @@ def test_swing_values_by_hand() -> None:
 def test_each_way_of_weighing_chooses_from_the_front(values: Floats, first: int, second: int) -> None:
     """Whoever is chosen by weights above 0 has no one who is better in something and worse in nothing of what they differ in."""
     kinds, able = {"quality": values[:, 0], "goodput_per_s": values[:, 1]}, np.ones(6, dtype=bool)
-    weights = preferring.swings({"quality": first, "goodput_per_s": second}, kinds, able)
+    weights = preferring.swings({"quality": first, "goodput_per_s": second}, {name: own[None] for name, own in kinds.items()}, able[None])
     on = front.front(values)
     places = [preferring.best(preferring.by_swing(kinds, weights), able), preferring.best(preferring.by_topsis(kinds, weights, able), able)]
     places.append(preferring.lexicographic(kinds, [("quality", 0.0), ("goodput_per_s", 0.0)], able))
@@ -286,6 +286,25 @@ def test_a_load_makes_replicas_a_bill_and_a_price() -> None:
     told = under(Load(peak_per_s=20, mean_per_s=10, tokens_per_request=1000), worlds([made])).points
     assert (told["replicas"][0], told["usd_per_month"][0]) == (5, 5 * 2 * 730)
     assert told["usd_per_1m_tokens"][0] == pytest.approx(5 * 2 / (10 * 3600 * 1000 / 1e6))
+
+
+def test_a_bill_has_the_replicas_that_the_queue_calls_for() -> None:
+    """1.5 a second on one place of half a second: one by rate, two by the queue, three where a wait may be half a second; in draws too."""
+    made = Candidate("a", "a", "vllm", "L40S", {"goodput_per_s": Estimate(2.0, 0.01)}, usd_per_hour=3.0, places=1, service_s=0.5)
+    for bound, ttft, replicas in ((None, 0.1, 2), (0.6, 0.1, 3)):
+        one = replace(made, figures=dict(made.figures) | {"ttft_p95_s": Estimate(ttft)})
+        told = under(Load(1.5, 1.5, 1000, 0.2, bound), worlds([one]))
+        size = capacity.capacity(1.5, capacity.Replica(2.0, 1, 0.5), longest_wait_s=capacity.longest_wait_s(bound, ttft))
+        assert size.replicas == told.points["replicas"][0] == replicas and size.by_rate == 1
+        assert (told.drawn["replicas"] == replicas).all() and told.points["usd_per_month"][0] == replicas * 3 * 730
+
+
+@given(st.floats(0.1, 200), st.integers(1, 64), st.floats(0.05, 30), st.floats(0.01, 5))
+def test_the_queue_calls_for_no_replica_more_than_it_must(peak: float, places: int, service_s: float, wait_s: float) -> None:
+    """So many keep the wait, and one fewer does not."""
+    count = capacity.queue_replicas(peak, places, service_s, longest_wait_s=wait_s)
+    late = [capacity.waits_longer(n * places, peak * service_s, service_s=service_s, than_s=wait_s) for n in (count, count - 1)]
+    assert late[0] <= 0.05 and (count == 1 or late[1] > 0.05)
 
 
 def offer(truths: Floats, noise: float, usd: float = 1.0) -> measuring_next.Offer:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from query_api.cli.external_files import document_of
+from query_api.routes.external import EXAMPLE, ExternalTold
 from streams.errors import Invalid
 from streams.external.figures import Figure
 from streams.external.reading import FORMS, figures_of, form_of
@@ -164,6 +166,44 @@ def test_what_is_not_as_its_form_says_is_refused_with_its_place(form: str, chang
     """Nothing of it is read."""
     with pytest.raises(Invalid, match=says):
         figures_of(FILES[form] | change, form)
+
+
+@pytest.mark.parametrize("form", sorted(FILES))
+@pytest.mark.parametrize("document", [None, 5, "x", True, {"a": 1}, [], [1]])
+def test_what_is_no_file_of_a_form_is_refused(form: str, document: Any) -> None:
+    """Whatever stands where the file's object or list should."""
+    with pytest.raises(Invalid):
+        figures_of(document, form)
+
+
+@pytest.mark.parametrize(
+    ("form", "change", "says"),
+    [
+        (
+            "every-eval-ever",
+            {"schema_version": "9.9"},
+            r"\$.schema_version: version '9.9' is not read here; there are records of 0.2 and 0.3",
+        ),
+        ("inspect", {"version": 3}, r"\$.version: version '3' is not read here; there are logs of version 2"),
+    ],
+)
+def test_a_version_that_is_not_read_here_is_refused(form: str, change: dict[str, Any], says: str) -> None:
+    """Its fields may mean something else."""
+    with pytest.raises(Invalid, match=says):
+        figures_of(FILES[form] | change, form)
+    assert figures_of(EVER | {"schema_version": "0.2.1"}, "every-eval-ever")
+
+
+def test_an_interval_whose_ends_are_turned_is_refused_from_files_and_over_the_api() -> None:
+    """It would be drawn upside down."""
+    document = copy.deepcopy(EVER)
+    document["evaluation_results"][0]["score_details"]["uncertainty"]["confidence_interval"] = {"lower": 0.9, "upper": 0.1}
+    with pytest.raises(Invalid, match=r"evaluation_results\[0\]: an interval from 0.9 to 0.1 is none"):
+        figures_of(document, "every-eval-ever")
+    figure = EXAMPLE["figures"][0]
+    assert ExternalTold.model_validate(EXAMPLE | {"figures": [figure | {"low": 0.1, "high": 0.9}]})
+    with pytest.raises(ValidationError, match="low is above high"):
+        ExternalTold.model_validate(EXAMPLE | {"figures": [figure | {"low": 0.9, "high": 0.1}]})
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

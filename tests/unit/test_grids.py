@@ -19,6 +19,7 @@ ONE: dict[str, Any] = {
     "trace": None,
     "slo": None,
     "profile": None,
+    "rate": None,
 }
 
 
@@ -55,6 +56,8 @@ def test_a_batch_is_as_many_in_flight_as_there_are() -> None:
     [
         ({"batch": "8", "requests": 9}, "leave out --requests"),
         ({"batch": "8", "sweep": True}, "leave out --sweep"),
+        ({"batch": "8", "rate": 3.0}, "leave out --rate"),
+        ({"input_tokens": "8,16", "rate": 3.0}, "leave the other one out"),
         ({"batch": "x"}, "--batch x: give a whole number"),
         ({"concurrency": "1,x"}, r"--concurrency 1,x: give a whole number, or several as 1,4,16"),
         ({"input_tokens": ""}, r"--input-tokens : give a whole number"),

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query_api.cli.label_files import Row, guarded, placed, read, template, unguarded
+from query_api.cli.label_files import Row, placed, read, template
 from streams.errors import Invalid
 from streams.quality.labels import scale_of
+from streams.visible import FORMULAS, in_cell, of_cell
 from tests.runs import run_named
 
 R, OTHER = run_named("r"), run_named("other")
@@ -47,8 +48,8 @@ def refusal(path: Path, scale: Any = RATING) -> str:
 @given(cell=st.text())
 def test_no_cell_is_a_formula_and_each_comes_back(cell: str) -> None:
     """Whatever a model wrote."""
-    assert not guarded(cell).startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert unguarded(guarded(cell)) == cell or cell.startswith("'")
+    assert not in_cell(cell).startswith(FORMULAS)
+    assert of_cell(in_cell(cell)) == cell or cell.startswith("'")
 
 
 def test_a_template_is_filled_in_and_read(tmp_path: Path) -> None:

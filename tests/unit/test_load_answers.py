@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_agent.workloads.answers import Usage, apportioned, arrivals, read_answer
+from gpu_agent.workloads.answers import Usage, apportioned, arrivals, read_answer, went_on_ns
 from gpu_agent.workloads.asking import place_of, request_of
 from gpu_agent.workloads.http1 import Malformed, Response
 from gpu_agent.workloads.schedule import Planned
@@ -58,11 +58,27 @@ def test_a_body_of_known_length_ends_with_it(piece: bytes, cuts: list[int]) -> N
     assert response.finished or not piece
 
 
-@pytest.mark.parametrize("data", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", HEAD + b"zz\r\n"])
+def lengthy(told: bytes) -> bytes:
+    """A head with such a length."""
+    return b"HTTP/1.1 200 OK\r\nContent-Length: " + told + b"\r\n\r\n"
+
+
+@pytest.mark.parametrize("data", [
+    b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 x\r\n\r\n", b"HTTP/1.1 \xb2\xb2\xb2\r\n\r\n", b"HTTP/1.1 000\r\n\r\n", HEAD + b"zz\r\n",
+    HEAD + b"5\r\nhello\r\n-11\r\n", HEAD + b"+5\r\n", HEAD + b"0x5\r\n", HEAD + b"1_0\r\n", HEAD + b"\r\n", HEAD + b"f" * 16 + b"\r\n",
+    HEAD + b"5\r\nhelloXX", lengthy(b"-1"), lengthy(b"abc"), lengthy(b"1_0"), lengthy(b"\xb2"),
+])  # fmt: skip
 def test_what_is_no_http_is_told(data: bytes) -> None:
     """With its beginning."""
     with pytest.raises(Malformed, match="no "):
         Response().feed(data)
+
+
+def test_ever_so_many_interim_responses_are_none() -> None:
+    """And a chunk's extension is no size."""
+    response = Response()
+    assert response.feed(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2500 + HEAD + b"5 ;of=us\r\nhello\r\n0\r\n\r\n") == b"hello"
+    assert response.status == 200 and response.finished
 
 
 @given(st.integers(0, 200), st.lists(st.integers(1, 50), min_size=1, max_size=20))
@@ -98,14 +114,72 @@ def test_a_token_is_text_of_any_channel_and_a_role_is_none() -> None:
     [
         (event({"error": {"message": "dead"}}) + b"data: [DONE]\n\n", "text/event-stream", "error-in-200: dead"),
         (b"data: [DONE]\n\n", "text/event-stream", "no-token"),
+        (b"data: [DONE]\n\n", "Text/Event-Stream", "no-token"),
+        (b"[1]", "Application/JSON", "not-understood"),
         (b"<html>", "text/html", "not-a-stream: the server answers text/html"),
         (b"data: {oh\n\n", "text/event-stream", "not-understood: JSONDecodeError"),
         (b"[1]", "application/json", "not-understood"),
+        (b'{"detail": "dead"}', "application/json", "error-in-200: dead"),
     ],
 )
 def test_a_200_without_an_answer_is_an_error(body: bytes, kind: str, says: str) -> None:
     """Of its own kind each."""
     assert (read_answer([(1, body)], kind=kind).error or "").startswith(says)
+
+
+FAILED: list[tuple[bytes, str]] = [
+    (b'event: error\ndata: {"message": "dead", "code": 500}\n\n', "error-in-200: dead"),
+    (b"event: error\ndata: {}\n\n", "error-in-200: it says no more of it"),
+    (event({"object": "error", "message": "dead", "code": 500}), "error-in-200: dead"),
+    (event({"error": "dead", "error_type": "generation"}), "error-in-200: dead"),
+    (event({"detail": "dead"}), "error-in-200: dead"),
+    (event({"choices": [{"text": "", "finish_reason": "content_filter"}]}), "broken-off: the server ends its text by 'content_filter'"),
+    (event({"type": "response.incomplete", "response": {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}}),
+     "broken-off: the server ends its text by 'content_filter'"),
+]  # fmt: skip
+CUT = "cut: the stream ended without finish_reason, usage or [DONE]"
+
+
+@pytest.mark.parametrize(("last", "says"), [*FAILED, (b"", CUT), (event(text("b")), CUT), (b": ping\n\n", CUT)])
+@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n"])
+def test_a_text_that_breaks_off_is_no_answer(last: bytes, says: str, done: bytes) -> None:
+    """In whichever form the server says so; and where it says nothing, unless it says that it is done."""
+    told = read_answer([(1, event(text("a"))), (2, last), (3, done)], kind="text/event-stream").error or ""
+    assert told == ("" if says == CUT and done else says)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"choices": [{"text": "", "finish_reason": "length"}]}, {"choices": [{"text": "b", "finish_reason": "stop"}]},
+        {"choices": [], "usage": {"completion_tokens": 2, "prompt_tokens": 5}},
+        {"type": "response.completed", "response": {"status": "completed"}},
+    ],
+)  # fmt: skip
+def test_a_text_that_is_said_to_have_ended_is_one(last: dict[str, Any]) -> None:
+    """By its last chunk, or the usage behind it."""
+    assert read_answer([(1, event(text("a"))), (2, event(last))], kind="text/event-stream").error is None
+
+
+PING, A = b": OPENROUTER PROCESSING\n\n", event(text("a"))
+
+
+@pytest.mark.parametrize(
+    ("pieces", "kind", "at_ns"),
+    [
+        ([], "text/event-stream", 3),
+        ([(4, PING), (5, event(text(""))), (6, event({"choices": []}))], "text/event-stream", 3),
+        ([(4, A), (5, PING)], "text/event-stream", 4),
+        ([(2, A), (5, PING)], "text/event-stream", 3),
+        ([(2, A[:9]), (4, A[9:20]), (5, A[20:])], "Text/Event-Stream; charset=utf-8", 5),  # no piece tells alone
+        ([(4, A[:30]), (5, A[30:] + A[:30]), (6, PING[:5])], "text/event-stream", 5),
+        ([(4, b'{"choices": '), (5, b"\n\n")], "application/json", 4),
+        ([(4, b"\n"), (5, b" \r\n")], "application/json", 3),
+    ],
+)
+def test_an_answer_goes_on_with_its_texts_alone(pieces: list[tuple[int, bytes]], kind: str, at_ns: int) -> None:
+    """Not with what keeps its connection."""
+    assert went_on_ns(pieces, kind=kind, since_ns=3) == at_ns
 
 
 def test_a_prompt_begins_as_no_other_unless_asked_otherwise() -> None:

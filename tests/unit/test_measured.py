@@ -13,12 +13,13 @@ from infra.settings import Settings
 from query_api.reading.deciding import KINDS, Asking, Measurements, chosen
 from query_api.reading.facts import event_of
 from query_api.reading.runs import Reading
+from schemas.decisions import Guide
 from schemas.event import Event
 from schemas.released import released_codec
-from schemas.requests import Chat, Stopping
+from schemas.requests import Adapter, Chat, EngineChoice, ModelRef, Stopping
 from schemas.requirements import Latency, Requirement, Traffic
-from schemas.results import Documents, Figure, RunScored
-from schemas.runs import PlannedTask
+from schemas.results import Documents, Figure, PricePublished, RunScored
+from schemas.runs import ModelCard, PlannedTask
 from schemas.settled import RunSettled
 from streams.boards.ranking import chosen as chosen_board
 from streams.boards.ranking import rank
@@ -26,9 +27,10 @@ from streams.deciding.answering import answer, digest_of
 from streams.deciding.candidates import Candidate
 from streams.deciding.drawing import worlds
 from streams.deciding.evidence import Evidence
-from streams.deciding.measured import Field, Priced, field_of
+from streams.deciding.measured import Field, Priced, field_of, kind_of
 from streams.deciding.next_runs import Asked, Question, next_runs
 from streams.deciding.operating import fitting, operating_point, points_of
+from streams.deciding.price_ages import prices_of, stale_prices
 from streams.deciding.reading import requirement_of
 from streams.deciding.recommending import Recommendation, recommend
 from streams.deciding.scoring import scores_of
@@ -139,6 +141,7 @@ def test_a_recommendation_is_said_with_all_that_it_rests_on() -> None:
     first = made.choices[0]
     assert set(first.measured_by) <= set(made.input_runs)
     assert first.capacity is not None and first.capacity.replicas >= first.capacity.by_rate
+    assert first.capacity.replicas == next(one.value for one in first.figures if one.figure == "replicas")
     assert first.guide is not None and (first.guide.command or "").startswith("vllm serve ")
     compose = yaml.safe_load(first.guide.compose or "")["services"]["model"]
     assert compose["entrypoint"][:3] == ["vllm", "serve", first.model]
@@ -286,7 +289,10 @@ def test_a_suite_is_the_score_of_its_board() -> None:
 
 
 def test_a_suites_floor_holds_and_more_of_it_is_offered() -> None:
-    """A floor is of its score; undecided, all of its tasks are asked again, by the suite's name; who lacks it is asked for it."""
+    """A floor is of its score; undecided, all of its tasks are asked again, by the suite's name; who lacks it is asked for it.
+
+    The price is that of what the command asks: as many documents of each task as the largest has, those that are known already with them.
+    """
     tasks = suite_of_three()
     several = [
         run(n, model, L40S, scores={task: rights(share, seed=7 * n + m, documents=task.samples) for m, task in enumerate(tasks)},
@@ -304,7 +310,7 @@ def test_a_suites_floor_holds_and_more_of_it_is_offered() -> None:
     found = next_runs(told, Question(requirement, seen, own, known))
     again = next(one for one in found if one.usd is not None)
     times = int(again.what.split()[0]) if "×" in again.what else 1
-    assert again.what.endswith("300 documents of ours") and again.usd == pytest.approx(times * 300 * 2 * 0.03 / 300)
+    assert again.what.endswith("300 documents of ours") and again.usd == pytest.approx((1 + times) * 3 * 140 * 2 * 0.03 / 300)
     assert f"assay submit --model a --engine vllm --suite ours --limit {(1 + times) * 140} --wait" in again.commands
     first = next(one for one in found if one.what == "a first measurement of new (vllm) on L40S")
     assert first.commands == ("assay submit --model new --engine vllm --suite ours --limit 140 --wait",)
@@ -326,14 +332,15 @@ def test_what_cannot_be_answered_says_what_to_do(told: dict[str, Any], says: str
 
 
 def test_undecided_it_names_the_runs_to_buy_with_their_price() -> None:
-    """Two models that few documents cannot tell apart: as many again, for what the first ones cost; whole tasks have no more."""
+    """Two models that few documents cannot tell apart: as many again, and the first ones once more; whole tasks have no more."""
     requirement = wanted(threshold=0.999, prefer={"points": {"quality": 100}}, traffic=None, latency={})
     seen = evidence([L40S], run(1, "a", L40S, scores={GSM: rights(0.6, seed=2)}), run(2, "b", L40S, scores={GSM: rights(0.62, seed=3)}))
     own, told = asked(requirement, seen)
     known = Asked({run_named(1): 0.02, run_named(2): 0.02}, fewshots={(run_named(1), "gsm8k"): 5})
     (bought,) = next_runs(told, Question(requirement, seen, own, known))
     times = 1 if bought.what[0] == "2" else int(bought.what.split()[0])
-    assert bought.usd == pytest.approx(times * 0.04)
+    assert bought.usd == pytest.approx((1 + times) * 0.04)
+    assert f"about ${bought.usd:.2g}" in bought.words
     assert f"assay submit --model a --engine vllm --task gsm8k --limit {200 + times * 200} --fewshot 5 --wait" in bought.commands
     whole = Asked(known.usd, frozenset({run_named(1)}))
     assert next_runs(told, Question(requirement, seen, own, whole)) == ()
@@ -360,11 +367,41 @@ def test_names_allow_what_has_them_as_a_word() -> None:
     for allowed, left in (
         ({"hardware": ["L40S"], "regions": ["eu"], "models": ["a"], "licences": ["MIT"], "languages": ["de"]}, 1),
         ({"hardware": ["L40"]}, 0), ({"languages": ["fr"]}, 0), ({"context": "9 k"}, 0), ({"places": ["one-gpu"]}, 1),
-        ({"kinds": ["base"]}, 0),
+        ({"kinds": ["base"]}, 1), ({"kinds": ["fine-tuned"]}, 0), ({"kinds": ["base", "fine-tuned"]}, 1),
     ):  # fmt: skip
         _, told = asked(wanted(allowed=allowed, traffic=None, latency={}, prefer={"points": {"quality": 1}}), seen)
         assert len(told.choices) == left, allowed
     assert MIT.licence == "mit"
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "kind"),
+    [
+        (ModelRef(uri="org/a"), MIT, "base"), (ModelRef(uri="org/a"), ModelCard(), None),
+        (ModelRef(uri="org/a"), ModelCard(base="org/b"), "fine-tuned"), (ModelRef(uri="org/a", base="org/b"), MIT, "fine-tuned"),
+        (ModelRef(uri="org/a", adapter=Adapter(uri="org/c", method="lora")), MIT, "fine-tuned"),
+        (ModelRef(uri="org/A-7B-Instruct"), MIT, "fine-tuned"), (ModelRef(uri="/models/gemma-2b-it/"), MIT, "fine-tuned"),
+        (ModelRef(uri="it/ItalianBERT"), MIT, "base"),
+    ],
+)  # fmt: skip
+def test_a_models_kind_is_what_card_request_and_name_say(model: ModelRef, card: ModelCard, kind: str | None) -> None:
+    """Made from another one, or from none; not known without a card."""
+    assert kind_of(model, card) == kind
+
+
+def test_both_kinds_together_allow_any_model() -> None:
+    """One whose card names no base, one whose card does, and one without a card; by one kind each has its own."""
+    cards = {"base": MIT, "fine-tuned": ModelCard(base="org/b"), "unknown": ModelCard()}
+    seen = evidence(
+        [L40S], *(run(n, f"org/{name}", L40S, scores={GSM: rights(0.6, seed=2)}, card=card) for n, (name, card) in enumerate(cards.items()))
+    )
+    for kinds, left in (
+        (("base",), {"org/base"}),
+        (("fine-tuned",), {"org/fine-tuned"}),
+        (("base", "fine-tuned"), {f"org/{x}" for x in cards}),
+    ):
+        _, told = asked(wanted(allowed={"kinds": kinds}, traffic=None, latency={}, prefer={"points": {"quality": 1}}), seen)
+        assert {one.candidate.model for one in told.choices} == left
 
 
 def test_capital_and_carbon_follow_from_prices() -> None:
@@ -379,6 +416,16 @@ def test_capital_and_carbon_follow_from_prices() -> None:
     assert told.made is not None
     assert told.made.worlds.points["capital_usd"].tolist() == [24_000]  # 20/s with a fifth to spare at 10/s each
     assert own.candidates[0].figures["gco2_per_1m_tokens"].value == pytest.approx(2e6 / 3.6e6 * 1.5 * 400)
+
+
+def test_prices_that_figures_rest_on_are_old_whatever_else_is_new() -> None:
+    """The GPU's hour is of 1970; a price of another thing under a new version makes it no younger."""
+    prices, now = priced(), 10**15
+    new = price("kwh", 0.3, unit="kWh").model_dump(exclude={"event_id"}) | {"occurred_us": now, "version": "2026"}
+    prices.book.fold(PricePublished.model_validate(new))
+    places = evidence([L40S], run(1, "a", L40S, scores={GSM: rights(0.6, seed=2)}, speed=load(10))).deployed
+    assert stale_prices(prices_of(places, prices), now_us=now) == ("gpu_hour:L40S in region any: of 1970-01-01",)
+    assert stale_prices(prices_of(places, prices), now_us=10) == ()
 
 
 def test_facts_are_read_back_as_the_events_that_they_were(tmp_path: Path) -> None:
@@ -416,6 +463,51 @@ def test_of_very_many_the_first_are_said_and_all_are_counted() -> None:
     assert (made.considered, made.refused, len(made.rejected), len(made.input_runs)) == (260, 260, 200, 260)
     assert "1.01 s" in made.rejected[1].reason
     assert len(released_codec().encode(made)) < 2**20
+
+
+def guided(model: ModelRef, **told: Any) -> Guide:
+    """The guide for a model that was measured so."""
+    events = run(1, model.uri, L40S, scores={GSM: rights(0.5, seed=2)}, speed=load(5), **told)
+    asked_for = (
+        event.model_copy(update={"plan": event.plan.model_copy(update={"model": model})})
+        if isinstance(event, RunSettled) and event.plan
+        else event
+        for event in events
+    )
+    requirement = wanted(latency={}, prefer={"points": {"quality": 1}})
+    seen = evidence([L40S], asked_for)
+    own, told_of = asked(requirement, seen)
+    guide = answer(Question(requirement, seen, own), told_of, (), header=HEADER).choices[0].guide
+    assert guide is not None
+    return guide
+
+
+def test_the_server_is_told_what_the_measured_engine_was() -> None:
+    """Revision, own code, the share of memory, no graphs, tokens at once; an adapter on its base; llama.cpp's threads and cache."""
+    options = {"gpu_memory_utilization": "0.5", "max_length": "4096"}
+    pinned = ModelRef(uri="org/a", revision="0123abcd", trust_code=True)
+    command = guided(pinned, engine=EngineChoice(name="vllm", options=options), used={"batch": "2048 tokens"}).command or ""
+    assert command.startswith("vllm serve org/a --dtype bfloat16 ")
+    for words in (
+        "--revision 0123abcd", "--trust-remote-code", "--gpu-memory-utilization 0.5", "--enforce-eager", "--max-num-batched-tokens 2048",
+    ):  # fmt: skip
+        assert f"{words} " in command
+    plain = guided(ModelRef(uri="org/a"), used={"compile": True}).command or ""
+    assert not {"--revision", "--trust-remote-code", "--gpu-memory-utilization", "--enforce-eager", "--max-num-batched-tokens"} & {
+        *plain.split()
+    }
+    lora = guided(ModelRef(uri="org/lora", base="org/base"))
+    assert (lora.command or "").startswith("vllm serve org/base ") and "--lora-modules adapter=org/lora" in (lora.command or "")
+    assert any("ask the server for the model named adapter" in note for note in lora.notes)
+    merged = guided(ModelRef(uri="org/lora", base="org/base"), used={"name": "transformers"})
+    assert any("merged into org/base" in note for note in merged.notes)
+    llama = guided(
+        ModelRef(uri="/m.gguf"), engine=EngineChoice(name="gguf", options={"threads": "8", "kv": "float16"}), used={"name": "gguf"}
+    )
+    assert "--threads 8 --cache-type-k f16 --cache-type-v f16" in (llama.command or "")
+    served = guided(pinned, used={"name": "transformers"})
+    assert (served.command or "").startswith("transformers serve org/a@0123abcd ")
+    assert any("--model org/a@0123abcd" in note for note in served.notes)
 
 
 @pytest.mark.parametrize(("engine", "command"), [("gguf", "llama-server --model m"), ("transformers", "transformers serve m")])

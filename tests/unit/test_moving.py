@@ -32,7 +32,7 @@ def test_a_slider_begins_at_what_is_stated(name: str, number: Decimal) -> None:
 def test_it_reaches_to_twice_what_is_stated(stated: str, ends: tuple[str, str, str] | None) -> None:
     """In steps that people read; of nothing nobody knows how far it could go."""
     name = "headroom" if "%" in stated else "rent"
-    found = sliders(asked_by({name: stated, "years": "5"}).scenario, LABELS)
+    found = sliders(asked_by({name: stated, "years": "5", "source": "a quote of 2026"}).scenario, LABELS)
     assert [(one.low, one.high, one.step) for one in found if one.name == name] == ([ends] if ends else [])
     assert [(one.low, one.high, one.step) for one in found if one.name == "years"] == [("1", "10", "1")]
 

@@ -87,7 +87,27 @@ def test_long_texts_are_read_in_time_that_is_a_line_of_their_length() -> None:
         with pytest.raises(Invalid, match="is no amount"):
             written(text, "x")
     assert written(" 20\u00a0% ", "x") == (Decimal(20), "%") and written("500ms", "x") == (Decimal(500), "ms")
-    assert money("1.5 USD/month", "x", {}) == 1_500_000_000
+    assert money("1.5 USD/month", "x", {}, per="month") == 1_500_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "usd"),
+    [
+        ("per_month", "3000 USD/year", 250), ("per_month", "73 USD/week", 73 * 730 / 168), ("per_month", "3000 USD", 3000),
+        ("per_1m_tokens", "0.0005 USD/1k", 0.5), ("per_1m_tokens", "0.5 EUR/1M tokens", 0.55), ("capital", "5 USD", 5),
+    ],
+)  # fmt: skip
+def test_a_budget_is_read_each_what_it_is_told_for(name: str, written: str, usd: float) -> None:
+    """A year's is a month's times twelve; a currency alone is the field's own."""
+    spending = requirement_of({"budget": {name: written}, "rates": {"EUR": 1.1}}).spending
+    assert getattr(spending, f"{name}_usd_nano") == pytest.approx(usd * 1e9, abs=1)
+
+
+@pytest.mark.parametrize("budget", [{"per_month": "3 USD/hour"}, {"per_1m_tokens": "3 USD/month"}, {"capital": "3 USD/year"}])
+def test_a_budget_each_what_it_is_not_told_for_is_refused(budget: dict[str, str]) -> None:
+    """A machine is not on in all hours, and capital is paid once."""
+    with pytest.raises(Invalid, match="is an amount each"):
+        requirement_of({"budget": budget})
 
 
 class Asked(BaseModel):

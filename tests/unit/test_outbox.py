@@ -200,6 +200,81 @@ def test_what_the_broker_answers_by_an_error_is_sent_again(tmp_path: Path) -> No
     assert log.numbers == [0, 1, 0, 1]
 
 
+@pytest.mark.parametrize("fails", [1, 3])
+def test_a_disk_that_fails_now_and_then_holds_up_nobody_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: int) -> None:
+    """What lies in the file is sent when it can be read again, in its order."""
+    log, read, left = Away(there=False), os.pread, [fails]
+
+    def failing(file: int, length: int, at: int) -> bytes:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise OSError(5, "Input/output error")
+        return read(file, length, at)
+
+    async def act() -> None:
+        async with Outbox(cast(Log, log), tmp_path) as outbox:
+            await outbox.put([timed(number) for number in range(5)])
+            await until(outbox, kept=5)
+            await outbox.put([timed(number) for number in range(5, 10)])
+            monkeypatch.setattr(os, "pread", failing)
+            log.there.set()
+            async with asyncio.timeout(10):
+                await outbox.flush()
+
+    asyncio.run(act())
+    assert log.numbers == list(range(10)) and left[0] < 0 and list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_told_and_left_to_the_next_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits for all to be sent learns it; what is put after it is sent."""
+    log = Away(there=False)
+
+    def broken(_file: int, _length: int, _at: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    async def act() -> None:
+        async with Outbox(cast(Log, log), tmp_path) as outbox:
+            await outbox.put([timed(number) for number in range(5)])
+            await until(outbox, kept=5)
+            with monkeypatch.context() as patched:
+                patched.setattr(os, "pread", broken)
+                log.there.set()
+                with pytest.raises(Permanent, match=r"5 measurements are left to the agent's next start: .*Input/output error"):
+                    await outbox.flush()
+            await outbox.put([timed(5)])
+            await outbox.flush()
+
+    async def next_one() -> None:
+        async with Outbox(cast(Log, log), tmp_path) as outbox:
+            await outbox.flush()
+
+    asyncio.run(act())
+    asyncio.run(next_one())
+    assert sorted(log.numbers[-5:]) == list(range(5)) and set(log.numbers) == set(range(6))
+
+
+def test_what_a_disk_has_changed_is_told_and_the_rest_is_sent(tmp_path: Path) -> None:
+    """One record of those that lie in the file."""
+    log = Away(there=False)
+
+    async def act() -> None:
+        async with Outbox(cast(Log, log), tmp_path) as outbox:
+            await outbox.put([timed(9)])
+            await until(outbox, kept=1)
+            await outbox.put([timed(number) for number in range(5)])
+            await until(outbox, kept=6)
+            size = outbox._unsent.path.stat().st_size
+            byte = os.pread(outbox._unsent._file, 1, size - 50)
+            os.pwrite(outbox._unsent._file, bytes([byte[0] ^ 1]), size - 50)
+            log.there.set()
+            with pytest.raises(Permanent, match="1 measurements are lost: their file is damaged"):
+                await outbox.flush()
+            await outbox.flush()
+
+    asyncio.run(act())
+    assert log.numbers == [9, *range(4)]
+
+
 def test_the_file_has_what_the_log_does_not(tmp_path: Path) -> None:
     """Killed in the middle: nothing is lost, whatever was sent."""
     log = Away(there=False)

@@ -1,6 +1,8 @@
 """Did it help: shares of decisions with intervals, by hand; and costs as people state them."""
 
 import asyncio
+import csv
+import io
 from typing import Any, cast
 
 import pytest
@@ -16,6 +18,7 @@ from streams.deciding.outcomes import Decided, confident, saved
 from streams.errors import Invalid
 from streams.money.calculating import calculated
 from streams.money.reading import calculation_of
+from streams.money.scenarios import is_dated
 from streams.statistics.intervals import wilson
 from streams.trust.visibility import Seen
 from tests.in_memory import CODEC, InMemory
@@ -83,6 +86,15 @@ def test_an_export_has_every_figure_and_no_formula_of_a_spreadsheet() -> None:
     assert "'=HYPERLINK(2026)" in as_csv(found) and ",=HYPERLINK" not in as_csv(found)
 
 
+@pytest.mark.parametrize("name", ["figure", "unit", "formula", "source"])
+def test_a_number_in_front_makes_no_text_harmless(name: str) -> None:
+    """-2+3 and a command behind it are a formula; a value below zero alone stays the number that it is."""
+    hostile = "-2+3+cmd|' /C calc'!A0"
+    one = {"figure": "saved", "value": -1.5, "unit": "USD", "formula": "a", "source": "b", "opened": []} | {name: hostile}
+    (row,) = list(csv.DictReader(io.StringIO(as_csv({"figures": [one], "undefined": {}}))))
+    assert (row[name], row["value"]) == (f"'{hostile}", "-1.5")
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
@@ -92,11 +104,21 @@ def test_an_export_has_every_figure_and_no_formula_of_a_spreadsheet() -> None:
         ({"inputs": {"prchase": 5}}, "there is no input 'prchase'"),
         ({"inputs": {"rent": {"value": 2, "source": "a price page"}}}, "without a date"),
         ({"source": ""}, "has no source"),
-        ({"spread": "200 %"}, "between 0 % and 100 %"),
+        ({"spread": "200 %"}, "it is a share, from 0 to 1"),
+        ({"spread": 1}, "between 0 % and 100 %"),
         ({"spreads": {"rent": [120, 60]}}, "write the lower end first"),
         ({"spreads": {"rent": {"low": 1, "high": 2, "shape": "flat"}}}, "there are uniform, triangular"),
         ({"curve": {"0-8": "2/s"}}, "the curve has holes"),
         ({"colour": 1}, "no field 'colour'"),
+        ({"inputs": {"purchase": 5, "rent": "98.32 USD/day"}}, "rent is an amount each day; write it in USD/hour"),
+        ({"inputs": {"purchase": "5 USD/month"}}, "purchase is an amount each month; write it in USD, once"),
+        ({"inputs": {"purchase": 5, "kwh": "300 USD/year"}}, "kwh is an amount each year; write it in USD/kWh or USD/MWh"),
+        ({"spreads": {"rent": ["1 EUR", "2 EUR"]}}, "EUR, which has no rate"),
+        ({"spreads": {"rent": ["1 %", "2 %"]}}, "rent is in %, which has no rate"),
+        ({"spread": "0.2 EUR"}, "spread is '0.2 EUR'; it is a share"),
+        ({"rates": {"EUR": 0}}, "rates.EUR is 0; write the USD"),
+        ({"rates": {"EUR": "1.08 GBP"}}, "rates.EUR is '1.08 GBP'; write the USD"),
+        ({"rates": {"USD": 0.5}}, "amounts are in USD"),
     ],
 )
 def test_a_wrong_calculation_says_what_is_wrong(changed: dict[str, Any], says: str) -> None:
@@ -113,6 +135,26 @@ def test_a_currency_with_a_rate_is_a_number_of_dollars() -> None:
     assert (float(asked.scenario.written("purchase")), float(asked.scenario.written("discount"))) == (250, 0.05)
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "value"),
+    [
+        ("maintenance", "100 USD/month", 1200), ("staff", "10 EUR/day", 4562.5), ("kwh", "300 USD/MWh", 0.3),
+        ("input_price", "0.001 USD/1k tokens", 1), ("input_price", "0.000001 USD/token", 1), ("rent", "2 EUR/hour", 2.5),
+    ],
+)  # fmt: skip
+def test_a_price_is_read_each_what_it_is_told_for(name: str, written: str, value: float) -> None:
+    """And is told in the input's own unit."""
+    asked = calculation_of({"source": "me, 2026", "inputs": {name: written}, "rates": {"EUR": "1.25 USD"}})
+    assert float(asked.scenario.written(name)) == value
+
+
+def test_ends_of_a_spread_are_in_the_units_that_they_are_written_in() -> None:
+    """Percent of a share, and euros of a price."""
+    told = {"source": "me, 2026", "inputs": {"rent": "2 EUR", "discount": "5 %"}, "rates": {"EUR": 1.25}}
+    spreads = calculation_of(told | {"spreads": {"rent": ["1 EUR", 3], "discount": {"low": "2 %", "high": "8 %"}}}).spreads
+    assert {name: (one.low, one.high) for name, one in spreads.items()} == {"rent": (1.25, 3), "discount": (0.02, 0.08)}
+
+
 def test_forms_tell_what_their_fields_say() -> None:
     """Pairs with weights, names by commas, amounts as they are; what is empty is not asked for."""
     query = {
@@ -127,7 +169,27 @@ def test_forms_tell_what_their_fields_say() -> None:
         "latency": {"ttft_p95": "800 ms"}, "allowed": {"hardware": ["L40S", "H100"]}, "tasks": {"gsm8k": "2", "mmlu": "1"},
         "prefer": {"points": {"quality": "10"}},
     }  # fmt: skip
+    for field in ("floors", "rates", "curve"):
+        with pytest.raises(Invalid, match=f"{field} has gsm8k without a value"):
+            told_by({field: "a: 1, gsm8k"})
     with pytest.raises(Invalid, match="tasks has gsm8k twice"):
         told_by({"tasks": "gsm8k, gsm8k: 2"})
-    told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"}, year=2026)
-    assert told == {"source": "entered on this page in 2026", "inputs": {"purchase": "5"}, "spread": "10 %"}
+    told = costs_told({"purchase": "5", "rent": "", "spread": "10 %"})
+    assert told == {"source": "entered on this page", "inputs": {"purchase": "5"}, "spread": "10 %"}
+    with pytest.raises(Invalid, match="purchase is of 'entered on this page', without a date"):
+        calculation_of(told)
+
+
+@pytest.mark.parametrize(
+    ("source", "dated"),
+    [
+        ("my quotes of 2026-11-20", True), ("price list, 2026-11", True), ("me, 2026", True), ("2026 list", True),
+        ("(2025), table IV", True),
+        ("June 2026, Dell", True), ("EPA eGRID 2023.", True), ("list of 2026: 5 USD", True),
+        ("my quotes", False), ("RTX 2080 shop", False), ("RTX 2000 Ada", False), ("quote no. 2012 for 1999 USD", False),
+        ("$2000 offer", False), ("LP2225", False), ("2000 EUR from Dell", False), ("order #2024", False), ("2.2026 units", False),
+    ],
+)  # fmt: skip
+def test_a_source_is_dated_by_a_year_and_by_no_other_number(source: str, dated: bool) -> None:
+    """A device's, a quotation's and an amount's are none."""
+    assert is_dated(source) == dated

@@ -277,6 +277,18 @@ def test_what_was_not_measured_alike_is_not_compared(
     assert found["capacity_tokens_per_s"].other == (200.0 if other else None)
 
 
+def test_closed_loads_are_compared_at_their_concurrency() -> None:
+    """Which is no capacity, and is not called one."""
+    told = {"capacity_tokens_per_s": Figure(metric="capacity_tokens_per_s", value=None, n=0)}
+    tokens = [Figure(metric="concurrent_tokens_per_s", value=value, n=9) for value in (100.0, 155.0)]
+    many = [Figure(metric="concurrency", value=value, n=9) for value in (8.0, 8.0, 4.0)]
+    loads = [replace(SLOW, figures=FIGURES | told | {one.metric: one for one in pair}) for pair in zip(tokens, many[:2], strict=True)]
+    found = by_name((loads[0],), (loads[1],))
+    assert found["concurrent_tokens_per_s"].ratio == 1.55 and "capacity_tokens_per_s" not in found
+    fewer = replace(loads[1], figures={**loads[1].figures, "concurrency": many[2]})
+    assert "at other concurrencies (4 at a time" in (by_name((loads[0],), (fewer,))["concurrent_tokens_per_s"].why or "")
+
+
 def test_loads_that_are_alike_are_found_among_several() -> None:
     """The newest of both that are; not the newest of each."""
     newer = replace(faster(), run_id="newer", asked="another load")

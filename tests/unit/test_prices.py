@@ -1,5 +1,6 @@
 """The price book: which price holds where and when; what is refused; and that order and redelivery change nothing."""
 
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,15 @@ def test_an_hour_of_an_agent_is_the_sum_over_its_devices_or_its_cores() -> None:
 
 
 def test_a_price_that_nobody_has_confirmed_for_long_is_stale() -> None:
-    """180 days after it was published; not where its end is told, for then it ends."""
-    published, days = 10**15, 86_400 * 10**6
-    assert not is_stale(published, None, at_us=published + 180 * days)
-    assert is_stale(published, None, at_us=published + 181 * days)
-    assert not is_stale(published, published + 400 * days, at_us=published + 181 * days)
+    """180 days after it was published, or of the list's day where its version names one; not where its end is told, for then it ends."""
+    published, days = int(datetime(2026, 11, 30, tzinfo=UTC).timestamp() * 1e6), 86_400 * 10**6
+
+    def said(version: str = "mine", until: int | None = None) -> PricePublished:
+        return price(version=version, published_us=published, valid_to_us=until)
+
+    assert not is_stale(said(), at_us=published + 180 * days)
+    assert is_stale(said(), at_us=published + 181 * days)
+    assert not is_stale(said(until=published + 400 * days), at_us=published + 181 * days)
+    assert is_stale(said("azure-1999-01-01"), at_us=published) and is_stale(said("2026-01-01"), at_us=published)
+    assert not is_stale(said("azure-2026-11-29"), at_us=published) and not is_stale(said("azure-2026-99-99"), at_us=published)
+    assert is_stale(said("azure-2099-01-01"), at_us=published + 181 * days)  # a day to come confirms nothing

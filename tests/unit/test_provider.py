@@ -16,7 +16,7 @@ from query_api.operations.problems import Unauthenticated
 from schemas.event import Producer
 from schemas.trust import AccessChanged
 from streams.errors import Invalid, Unavailable
-from streams.trust.access import VOUCHED, Access, Role, id_of_member
+from streams.trust.access import VOUCHED, Access, Role, id_of_member, ids_of
 from tests.identity import Issuer
 
 
@@ -123,17 +123,68 @@ def test_a_member_comes_in_by_their_name_or_by_their_domain() -> None:
     access = Access()
     for one in (granted("*@example.org", "reader"), granted("Ann@Example.org", "owner"), granted("sub:17", "submitter")):
         access.fold(one)
-    told = {name: access.member(name, now_us=1) for name in ("ann@example.org", "bob@example.org", "eve@elsewhere.org", "sub:17", "17")}
+    names = ("ann@example.org", "bob@example.org", "eve@elsewhere.org", "sub:17", "17")
+    told = {name: access.member(name, now_us=1, verified=True) for name in names}
     assert {name: grant and (grant.member, grant.role, grant.subject) for name, grant in told.items()} == {
         "ann@example.org": ("ann@example.org", "owner", "oidc:ann@example.org"),
-        "bob@example.org": ("bob@example.org", "reader", "oidc:bob@example.org"),
+        "bob@example.org": ("bob@example.org", "reader", "oidc:bob@example.org\n\n"),
         "eve@elsewhere.org": None, "sub:17": ("sub:17", "submitter", "oidc:sub:17"), "17": None,
     }  # fmt: skip
     access.fold(granted("bob@example.org", "reader", key_hash=None))
     access.fold(granted("ann@example.org", "owner", expires_us=1))
-    assert access.member("bob@example.org", now_us=2) is None
-    assert access.member("ann@example.org", now_us=2) is None
+    assert access.member("bob@example.org", now_us=2, verified=True) is None
+    assert access.member("ann@example.org", now_us=2, verified=True) is None
     assert access.any_open(now_us=2)
+
+
+def test_a_domain_admits_by_addresses_alone_that_the_provider_has_verified(issuer: Issuer) -> None:
+    """Not by the provider's own name for somebody, nor by one that people choose, whatever these look like; a session asks by it again."""
+    access = Access()
+    access.fold(granted("*@Example.org", "submitter"))
+
+    def come(claims: dict[str, Any], **settings: Any) -> AccessChanged | None:
+        vouched = asyncio.run(of(issuer, **settings).member(issuer.token(**claims)))
+        return access.member(vouched.member, now_us=1, groups=vouched.groups, verified=vouched.verified)
+
+    eve = "eve@example.org"
+    assert come({"sub": eve, "email": None}) is None
+    for verified in (False, None, "true"):
+        told = {"preferred_username": eve, "email": eve, "email_verified": verified}
+        assert come(told, oidc_claim="preferred_username") is None
+    assert come({"preferred_username": eve, "email": "eve@elsewhere.org"}, oidc_claim="preferred_username") is None
+    by_name = come({"preferred_username": "ann@example.org"}, oidc_claim="preferred_username")
+    came = come({"email": "Bob@EXAMPLE.org"})
+    assert by_name is not None and came is not None
+    assert (came.role, came.member, came.subject) == ("submitter", "Bob@EXAMPLE.org", "oidc:bob@example.org\n\n")
+    assert ids_of(came.subject) == ["oidc:bob@example.org", "oidc:*@example.org"]
+    again = access.again(came.subject, now_us=1)
+    assert again is not None and (again.role, again.subject) == (came.role, came.subject)
+    assert access.again("oidc:bob@example.org", now_us=1) is None
+    access.fold(granted("*@example.org", "submitter", key_hash=None))
+    assert access.again(came.subject, now_us=1) is None
+
+
+@pytest.mark.parametrize("name", ["ſam", "sam ", " sam", "sam\u0301", "\u212aim", "SAM\u3000"])
+def test_nobody_has_the_grant_of_a_name_that_is_almost_theirs(name: str) -> None:
+    """Nor of such a group: A to Z alone are as a to z."""
+    access = Access()
+    for one in ("sam", "kim", "%sam", "%kim"):
+        access.fold(granted(one, "owner"))
+    assert access.member(name, now_us=1) is None
+    assert access.member("bob", now_us=1, groups=(name,)) is None
+    assert all(access.member(one, now_us=1) for one in ("sam", "SAM", "Kim"))
+
+
+def test_a_name_that_was_once_folded_is_its_own_alone() -> None:
+    """An older grant of straße lies under strasse's id: it is straße's, and of two words about one member the later one holds."""
+    access = Access()
+    old = granted("straße", "owner").model_copy(update={"subject": "oidc:strasse"})
+    new = granted("straße", "owner", key_hash=None).model_copy(update={"occurred_us": 1})
+    access.fold(old)
+    assert access.member("strasse", now_us=1) is None and access.member("straße", now_us=1) is not None
+    for event in (new, old):
+        access.fold(event)
+    assert access.member("straße", now_us=1) is None
 
 
 def test_a_token_names_the_groups_of_its_member(issuer: Issuer) -> None:
@@ -156,14 +207,15 @@ def test_a_group_is_admitted_whole() -> None:
     assert came is not None
     assert (came.role, came.member, came.subject) == ("operator", "ann@example.org", "oidc:ann@example.org\noperators")
     assert access.again(came.subject, now_us=1) == came
-    (by_name, by_domain) = (access.member(name, now_us=1, groups=groups[2:]) for name in ("bob@example.org", "ann@example.org"))
+    (by_name, by_domain) = (
+        access.member(name, now_us=1, groups=groups[2:], verified=True) for name in ("bob@example.org", "ann@example.org")
+    )
     assert by_name is not None and by_domain is not None
-    assert (by_name.role, by_domain.role, by_domain.subject) == ("submitter", "reader", "oidc:ann@example.org")
+    assert (by_name.role, by_domain.role, by_domain.subject) == ("submitter", "reader", "oidc:ann@example.org\n\n")
     named = access.member("bob@example.org", now_us=1, groups=groups)
     assert named is not None and named.role == "submitter"
     access.fold(granted("%operators", "operator", key_hash=None))
-    again = access.again(came.subject, now_us=1)
-    assert again is not None and again.role == "reader"  # by the domain, as whoever is in no group
+    assert access.again(came.subject, now_us=1) is None  # they sign in anew, and come in by their domain
     access.fold(granted("bob@example.org", "submitter", key_hash=None))
     assert access.member("bob@example.org", now_us=1, groups=groups) is None
 
@@ -182,3 +234,9 @@ def test_a_name_that_could_be_another_s_is_refused(issuer: Issuer, name: str) ->
     """As the provider's own number of somebody else, or a name with a group behind it."""
     with pytest.raises(Unauthenticated, match="a name that is none here"):
         member(of(issuer, oidc_claim="preferred_username"), issuer.token(preferred_username=name))
+
+
+def test_the_provider_s_own_name_for_somebody_has_no_group_behind_it(issuer: Issuer) -> None:
+    """Where it lets people choose that."""
+    with pytest.raises(Unauthenticated, match="a name that is none here"):
+        member(of(issuer), issuer.token(sub="17\nreaders", email=None))

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from query_api.pages.recommending import form_of, lacking, told_by
 from query_api.reading.readers import _content
 from query_api.routes.recommendations import by_model_told, by_rules
 from streams.deciding.readers import EXAMPLE, SCHEMA, compared, messages, taken
@@ -76,6 +77,32 @@ def test_the_good_parts_of_a_bad_answer_count() -> None:
     """Each field by itself; empty ones say nothing."""
     found = taken('{"tasks": {"gsm8k": 1}, "latency": {"ttft_p95": "soon"}, "budget": {}, "energy": null, "allowed": {"regions": []}}')
     assert found.requirement == {"tasks": {"gsm8k": "1"}} and set(found.refused) == {"latency.ttft_p95"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"allowed": {"hardware": "L40S", "languages": "de"}}, {"allowed": {"hardware": "L40S, H100"}},
+        {"energy": {"carbon_per_1m_tokens": "300 g"}}, {"traffic": {"rate": "5/s", "headroom": "50 %"}},
+        {"rates": {"EUR": "1.1"}, "budget": {"per_month": "3000 EUR"}}, {"prefer": {"points": {"quality": 100}, "order": ["quality"]}},
+        {"traffic": {"curve": {"0-8": "2/s", "8-24": "5/s"}, "input": "1 tokens", "output": "1 tokens"}}, GOOD,
+    ],
+)  # fmt: skip
+def test_what_counts_of_an_answer_is_in_the_form(said: dict[str, Any]) -> None:
+    """All of it, so that what is asked for by the form is what was read; a text in a list's place is that list."""
+    found = taken(json.dumps(said)).requirement
+    filled = form_of(found)
+    assert told_by(filled) == found and lacking(found, filled) == []
+    assert found.get("allowed", {}).get("hardware", ["L40S"])[0] == "L40S"
+
+
+def test_what_the_form_has_no_place_for_is_named() -> None:
+    """A name that a field would take for two."""
+    for told, fields in (
+        ({"allowed": {"models": ["a, b"], "languages": ["de"]}}, ["allowed.models"]),
+        ({"tasks": {"a: 1, a": "1", "mmlu": "2"}}, ["tasks.a: 1, a", "tasks.mmlu"]),
+    ):  # fmt: skip
+        assert lacking(told, form_of(told)) == fields
 
 
 json_values = st.recursive(

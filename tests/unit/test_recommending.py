@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.requirements import Requirement
 from streams.deciding.candidates import Candidate, Estimate, TaskScores
+from streams.deciding.constraints import Constraint, Refusal
 from streams.deciding.measuring_next import Offer
 from streams.deciding.offering import contenders, documents, speed_run
 from streams.deciding.reading import requirement_of
@@ -84,6 +87,27 @@ def test_each_refusal_names_the_change_that_would_admit() -> None:
     assert recommend(wanted(allowed={"languages": ["de"]}), everybody(), [scores()]).choices
 
 
+@given(st.floats(1e-6, 1e12), st.floats(1e-6, 1e12), st.sampled_from(["at least", "at most"]))
+def test_the_change_that_is_named_admits(own: float, bound: float, rule: Any) -> None:
+    """Whatever digits are shown: the bound that it names is kept by what there is, and is not the bound of before."""
+    if (own < bound) != (rule == "at least") or own == bound:
+        own, bound = bound, own
+    change = Refusal(Constraint("usd_per_month", rule, bound), own).change
+    before, after = (float(words.split()[0].replace(",", "")) for words in change.partition("from ")[2].split(" to "))
+    assert (own >= after if rule == "at least" else own <= after) or own == bound
+    assert before == pytest.approx(bound, rel=1e-11) and after == pytest.approx(own, rel=1e-3)
+
+
+def test_what_differs_in_the_fifth_digit_is_told_apart() -> None:
+    """The reason has as many digits as it takes, the change is a bound that is kept."""
+    found = Refusal(Constraint("ttft_p95_s", "at most", 0.8123), 0.81234)
+    assert found.reason == "time to first token (p95) is 0.81234 s; wanted is at most 0.8123 s"
+    assert found.change == "raise the bound from 0.8123 s to 0.8124 s"
+    assert Refusal(Constraint("quality", "at least", 0.6667), 0.66664).change == "lower the bound from 0.6667 to 0.6666"
+    assert Refusal(Constraint("owned_ratio", "at most", 1.0), 4 / 3).change == "own 1.334 times as many of its devices"
+    assert Refusal(Constraint("memory_bytes", "at most", 4e10), 45_678_901_234.0).change.endswith("to 45,678,901,234 bytes")
+
+
 def test_contradictory_constraints_are_named() -> None:
     """Cheap and good cannot be had together; latency and licence have no part in it. The nearest miss is shown."""
     told = recommend(
@@ -117,6 +141,21 @@ def test_an_unsure_choice_is_none_and_says_what_to_measure() -> None:
     assert told.next[0].offer.name == "500 documents of gsm8k"
     assert told.next[0].gain > told.next[1].gain
     assert "500 documents of gsm8k: about $" in told.next[0].words
+
+
+@pytest.mark.parametrize("documents", [1, 20, 400])
+def test_a_measured_tie_is_undecided(documents: int) -> None:
+    """Three models with as many right: none is surely the best, be it of one document or of many, and whatever else counts."""
+    right = np.zeros((3, documents))
+    for n, row in enumerate(right):
+        row[np.random.default_rng(n).permutation(documents)[: (documents + 1) // 2]] = 1
+    task, names = TaskScores("gsm8k", ("a", "b", "c"), right), ("a", "b", "c")
+    alike = [Candidate(one, one, "vllm", "L40S", {"goodput_per_s": Estimate(2.0, 0.1, one)}, {}, 1.0) for one in names]
+    quality = {"tasks": {"gsm8k": 1}, "prefer": {"points": {"quality": 100}}}
+    for told in (quality, quality | {"traffic": {"rate": "1/s", "input": "1 tokens", "output": "1 tokens"}}):
+        found = recommend(requirement_of(told), alike, [task])
+        assert found.words.startswith("undecided: ") and not found.decided
+        assert all(one.confidence == pytest.approx(1 / 3, abs=0.08) for one in found.choices)
 
 
 def test_what_is_decided_is_not_measured_further() -> None:

@@ -99,7 +99,7 @@ def test_a_run_that_nothing_stands_on_is_told() -> None:
 
 def test_the_page_has_every_figure_with_its_interval_and_draws_them_around_zero() -> None:
     """Without a script: who would take its place, what it saves, what of quality it costs, and the runs behind it."""
-    told = as_told(*answered(margin=0.3), margin=0.3)
+    told = as_told(*answered(margin=0.3), (), margin=0.3)
     shown = spans(told)
     page = TEMPLATES.env.get_template("savings.html").render(found=told, asked={"run": run_named(1)}, runs=[], margin="0.01", **shown)
     assert "3 measured alternatives would save" in page
@@ -113,9 +113,9 @@ def test_the_page_has_every_figure_with_its_interval_and_draws_them_around_zero(
 
 def test_the_page_says_where_nothing_would_save() -> None:
     """And how many were cheaper."""
-    told = as_told(*answered(now=5), margin=0.01)
+    told = as_told(*answered(now=5), ("gpu_hour:H100 in region any: of 2024-12-30",), margin=0.01)
     page = TEMPLATES.env.get_template("savings.html").render(found=told, asked={"run": run_named(5)}, runs=[], **spans(told))
-    assert "Nothing that was measured would save" in page and "<table" not in page
+    assert "Nothing that was measured would save" in page and "<table" not in page and "gpu_hour:H100 in region any: of 2024-12-30" in page
 
 
 def test_what_runs_now_is_told_as_it_would_be_paid_otherwise() -> None:

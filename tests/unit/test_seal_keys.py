@@ -1,6 +1,10 @@
 """The keys that seal runs: files that only their owner reads, a new one endorsed by the old, and what is none refused."""
 
+import errno
+import os
+import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 from assay_verify import public_key
@@ -70,6 +74,57 @@ def test_a_key_of_the_environment_signs_before_those_of_the_folder(settings: Set
     with pytest.raises(Conflict, match="ASSAY_SEAL_KEY"):
         rotate(given)
     assert "PRIVATE" not in repr(given) and "PRIVATE" not in str(given)
+
+
+BAD: Final = (b"", b"zz", b"\xff\xfe", b"ab" * 63 + b"a", b"ab" * 8, b"AB" * 64)
+
+
+@pytest.mark.parametrize(("name", "content"), [
+    *((name, content) for name in ("endorsed", "active") for content in BAD),
+    ("active", b"ab" * 64), ("endorsed", b"ab" * 16), ("pub", b""), ("pub", b"\xff"), ("pem", b""), ("pem", b"\xff"),
+])  # fmt: skip
+def test_a_file_that_was_damaged_is_told_by_its_name(settings: Settings, name: str, content: bytes) -> None:
+    """Cut off in the midst, other letters, none; `assay keys` and the sealer say so."""
+    create(settings)
+    key = rotate(settings)
+    path = folder_of(settings) / (name if name == "active" else f"{key.key_id}.{name}")
+    path.write_bytes(content)
+    with pytest.raises(Invalid, match=re.escape(f"{path} holds no ")):
+        keys_of(settings)
+
+
+def test_a_file_that_cannot_be_read_is_told_by_its_name(settings: Settings) -> None:
+    """As one that is a folder."""
+    create(settings)
+    for path in list(folder_of(settings).iterdir()):
+        kept = path.read_bytes()
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(Invalid, match=re.escape(f"{path} cannot be read (Is a directory)")):
+            keys_of(settings)
+        path.rmdir()
+        path.write_bytes(kept)
+    assert signing(keys_of(settings)) is not None
+
+
+def test_a_write_that_fails_leaves_the_key_that_signed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever it fails, as on a full disk: nothing half lies there, and the same key signs."""
+    old, real, room = create(settings), os.fsync, [0]
+
+    def full(descriptor: int) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    for written in range(7):  # four files, each with its folder; behind the last one it signs
+        room[0] = written
+        with pytest.raises(OSError, match="No space left"):
+            rotate(settings)
+        signs = signing(keys_of(settings))
+        assert signs is not None and signs.key_id == old.key_id
+        assert not list(folder_of(settings).glob(".*"))
 
 
 @pytest.mark.parametrize(

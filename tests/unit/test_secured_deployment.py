@@ -3,7 +3,7 @@
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -12,11 +12,13 @@ from infra import secured
 from infra.clickhouse import ClickHouse
 from infra.clickhouse_users import API, PROJECT
 from infra.embedded.processes import TEXTS
-from infra.kafka.acls import RIGHTS, acls
+from infra.kafka.acls import OPERATOR, RIGHTS, acls
 from infra.kafka.security import security_arguments
 from infra.proving import password_of
 from infra.settings import Settings
+from query_api.cli import main as cli
 from streams.errors import Invalid
+from streams.topics import ACCESS
 from tests.dockerfile import ROOT
 from tests.unit.test_deployment import COMPOSE, SERVICES, process_of
 
@@ -35,7 +37,7 @@ def secrets_of(name: str) -> dict[str, str]:
 
 def settings_of(name: str, folder: Path | None = None) -> Settings:
     """A service's settings as compose merges them, its secrets' files below that folder."""
-    environment = {**SERVICES[name]["environment"], **ADDED[name]["environment"]}
+    environment = {**SERVICES.get(name, {}).get("environment", {}), **ADDED[name]["environment"]}
     plain = {key: re.sub(r"\$\{(\w+):-(.*?)\}", r"\2", str(value)) for key, value in environment.items()}
     files = secrets_of(name) if folder else {}
     given = {
@@ -46,8 +48,8 @@ def settings_of(name: str, folder: Path | None = None) -> Settings:
 
 
 def test_it_adds_to_every_service_and_takes_none_away() -> None:
-    """But the one that gives rights, and the two other brokers, which are another way."""
-    assert ADDED.keys() - SERVICES.keys() == {"rights"} and ADDED["rights"]["profiles"] == ["secure"]
+    """But the one that gives rights, the operator's, and the two other brokers, which are another way."""
+    assert ADDED.keys() - SERVICES.keys() == {"rights", "operator"} and ADDED["rights"]["profiles"] == ["secure"]
     assert SERVICES.keys() - ADDED.keys() == {"broker-2", "broker-3"}
     assert ADDED["rights"]["image"] == SERVICES["broker"]["image"]
     assert TOLD.keys() & COMPOSE.keys() <= {"services", "x-texts"}
@@ -74,6 +76,24 @@ def test_each_process_has_its_own_user_and_the_secrets_that_it_needs(name: str, 
     assert set(paths) == secrets_of(name).keys()
 
 
+def test_the_operator_s_user_makes_the_first_key(tmp_path: Path) -> None:
+    """It alone may write where keys are: a service runs `assay` as it, for one command, with as few privileges as the processes."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    service, settings, like = ADDED["operator"], settings_of("operator", tmp_path), SERVICES["query_api"]
+    assert {one.user for one in acls() if one.operation in ("Write", "All") and ACCESS.name.startswith(one.name)} == {settings.kafka_user}
+    assert password_of("kafka", settings) == (tmp_path / "kafka" / OPERATOR).read_text().strip() and settings.kafka_user == OPERATOR
+    assert password_of("registry", settings) == (tmp_path / "registry").read_text().strip()
+    assert service["entrypoint"] == ["python", "-m", cli.__name__] and service["profiles"] == ["operator"]
+    for name in ("build", "image", "read_only", "tmpfs", "cap_drop", "security_opt"):
+        assert service[name] == like[name]
+    for name in ("kafka_security", "kafka_ca", "kafka", "registry", "registry_ca", "registry_user"):
+        assert getattr(settings, name) == getattr(settings_of("query_api", tmp_path), name)
+    paths = [value for value in service["environment"].values() if str(value).startswith("/run/secrets/")]
+    assert set(paths) == secrets_of("operator").keys()
+    for page in ("docs/access.md", "docs/security.md"):
+        assert "run --rm operator access create --member me --role owner" in (ROOT / page).read_text()
+
+
 def test_no_secret_stands_in_it() -> None:
     """Every variable that is named as one is empty, or names a file."""
     told = {
@@ -92,7 +112,7 @@ def test_what_it_names_is_drawn_or_is_the_operators_to_bring(tmp_path: Path) -> 
     before = {path: path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
     drawn = {str(path.relative_to(tmp_path)) for path in before}
     assert {one for one in SECRETS.values() if one not in drawn} == {"ca.pem", "broker.pem", "registry.pem", "clickhouse.pem"}
-    assert drawn - set(SECRETS.values()) == {"kafka/broker", "kafka/operator"}
+    assert drawn - set(SECRETS.values()) == {"kafka/broker"}
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in before)
     passwords = [text for path, text in before.items() if "." not in path.name or path.parent.name == "kafka"]
     assert len(set(passwords)) == len(passwords) and min(map(len, passwords)) > 40
@@ -137,3 +157,51 @@ def test_an_agent_gets_a_user_of_its_own_where_it_is_named(tmp_path: Path) -> No
     password = (tmp_path / "kafka" / "gpu_agent.rack-7").read_text().strip()
     assert f'user_gpu_agent.rack-7="{password}"' in (tmp_path / "broker.properties").read_text()
     assert (tmp_path / "kafka-acls.sh").read_text().count("User:gpu_agent.rack-7 ") == 4
+
+
+def test_an_agent_that_has_a_user_keeps_it_when_another_comes(tmp_path: Path) -> None:
+    """And when nobody is named; until its password is taken away."""
+
+    def known(*agents: str) -> tuple[set[str], set[str]]:
+        secured.write(tmp_path, server="broker:9092", database="assay", agents=agents)
+        signing_in = re.findall(r"user_gpu_agent\.([\w-]+)=", (tmp_path / "broker.properties").read_text())
+        return set(signing_in), set(re.findall(r"User:gpu_agent\.([\w-]+) ", (tmp_path / "kafka-acls.sh").read_text()))
+
+    assert known("rack-7") == ({"rack-7"}, {"rack-7"})
+    both = {"rack-7", "rack-8"}
+    assert known("rack-8") == known() == (both, both)
+    (tmp_path / "kafka" / "gpu_agent.rack-7").unlink()
+    assert known() == ({"rack-8"}, {"rack-8"})
+    (tmp_path / "kafka" / "gpu_agent.rack 9").write_text("x")
+    with pytest.raises(Invalid, match=r"no process is called 'gpu_agent\.rack 9'"):
+        known()
+
+
+def test_what_is_written_anew_is_read_by_whom_it_was(tmp_path: Path) -> None:
+    """Whoever let the containers' users read it does not do so again, and whose alone it was is so still."""
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for path in files:
+        path.chmod(0o644)
+    (tmp_path / "master.key").chmod(0o600)
+    secured.write(tmp_path, server="broker:9092", database="assay")
+    assert {path.name: path.stat().st_mode & 0o777 for path in files} == {
+        path.name: 0o600 if path.name == "master.key" else 0o644 for path in files
+    }
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == set(files)
+
+
+BAD: Final = (b"", b"\n", b'a"b', b"a'b", b"a\\b", b"a b", b"a\nb", "gehß".encode(), b"\xff")
+
+
+@pytest.mark.parametrize(("name", "told"), [
+    *(("kafka/agents.plan", one) for one in BAD), ("kafka/broker", b""), ("kafka/gpu_agent.rack-7", b""), ("registry", b""),
+])  # fmt: skip
+def test_what_is_no_password_is_refused_by_its_file(tmp_path: Path, name: str, told: bytes) -> None:
+    """An empty one lets anybody in, and a quote would end the broker's line; the file is told, and nothing of what is in it."""
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(told)
+    with pytest.raises(Invalid, match=re.escape(str(tmp_path / name))) as refused:
+        secured.write(tmp_path, server="broker:9092", database="assay")
+    assert b"a" not in told or told.decode() not in str(refused.value)
+    assert (tmp_path / "broker.properties").exists() == (name == "registry")

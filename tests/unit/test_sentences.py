@@ -100,8 +100,8 @@ def test_what_no_rule_knows_is_told() -> None:
         ("5 qps, not on H100", "not on H100"),
         ("5 qps, it must not be licensed under MIT", "not be licensed under MIT"),
         ("5 qps, not German", "not German"),
-        ("5 qps and 1,5 EUR per million tokens", "5 EUR per million tokens"),
-        ("5 qps and 0,5 s to first token", "5 s to first token"),
+        ("5 qps and 1,5 EUR per million tokens", "1,5 EUR per million tokens"),
+        ("5 qps and 0,5 s to first token", "0,5 s to first token"),
         ("5 qps, engli\u017fh", "engli\u017fh"),
     ],
 )
@@ -164,3 +164,40 @@ def test_suites_are_named_as_suites() -> None:
     found = read("a standard chatbot, at least 55 % on the reasoning suite", suites=("standard", "reasoning"))
     assert found.requirement["tasks"] == {"reasoning": 1} and found.requirement["floors"] == {"reasoning": "55 %"}
     assert read("good at the suite coding", suites=("coding",)).requirement == {"tasks": {"coding": 1}}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "left"),
+    [
+        ("3.000 EUR a month", "3.000 EUR"), ("1.234,56 EUR a month", "1.234,56 EUR"),
+        ("at least 3000 USD a month", "at least 3000 USD a month"),
+        ("no less than $3,000 a month", "no less than $3,000 a month"), ("at most 60 % on gsm8k", "at most 60 % on gsm8k"),
+        ("up to 60 % on the core suite", "up to 60 % on the core suite"), ("at least 24 GB VRAM", "at least 24 GB VRAM"),
+        ("a context of at most 8k", "context of at most 8k"), ("less than 80 % sure", "less than 80 % sure"),
+        ("over 2 J per token", "over 2 J per token"), ("at least 300 ms to first token", "at least 300 ms to first token"),
+        ("p99 ttft under 300 ms", "p99 ttft under 300 ms"), ("median ttft of 300 ms", "median ttft of 300 ms"),
+        ("ttft under 200 ms at p99", "ttft under 200 ms at p99"), ("latency under 2 s on average", "latency under 2 s on average"),
+    ],
+)  # fmt: skip
+def test_what_says_something_else_than_a_rule_is_left_and_not_asked_for(sentence: str, left: str) -> None:
+    """The contrary of a bound, another percentile than the 95th, and a number that may be three or three thousand."""
+    found = read(f"two L40S; {sentence}", tasks=["gsm8k"], suites=["core"])
+    assert dict(found.requirement) == {"allowed": {"owned": {"L40S": 2}}}
+    assert any(left in one for one in found.left)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "requirement"),
+    [
+        ("not more than $3,000 a month", {"budget": {"per_month": "3000 USD"}}),
+        ("0.125 J per token", {"energy": {"per_token": "0.125 J"}}),
+        ("p95 ttft under 300 ms", {"latency": {"ttft_p95": "300 ms"}}), ("context of up to 8k tokens", {"allowed": {"context": "8 k"}}),
+        ("no less than 60 % on gsm8k", {"tasks": {"gsm8k": 1}, "floors": {"gsm8k": "60 %"}}),
+        ("apache licence or MIT", {"allowed": {"licences": ["apache-2.0", "mit"]}}),
+        ("MIT or apache-2.0 licensed", {"allowed": {"licences": ["apache-2.0", "mit"]}}),
+        ("MIT licence", {"allowed": {"licences": ["mit"]}}),
+    ],
+)  # fmt: skip
+def test_a_bound_is_read_by_its_own_words(sentence: str, requirement: dict[str, Any]) -> None:
+    """And every licence of a list."""
+    assert dict(read(sentence, tasks=["gsm8k"]).requirement) == requirement

@@ -1,6 +1,7 @@
 """The figures of loads that can be reckoned on paper: their steady windows, what their rates mean, percentiles, energy, and the client."""
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -64,7 +65,7 @@ def closed(places: int, *, count: int, e2e: float) -> list[RequestTimed]:
     """A closed load of so many, a little apart, each of which sends again when it has its answer."""
     return [
         request(n, sent=n // places * e2e + n % places, first=n // places * e2e + n % places + e2e / 2,
-                last=(n // places + 1) * e2e + n % places, in_flight=places, loop="closed")
+                last=(n // places + 1) * e2e + n % places, in_flight=places, loop="closed", counted_by="usage")
         for n in range(count)
     ]  # fmt: skip
 
@@ -123,12 +124,56 @@ def test_a_load_that_ends_before_it_is_steady_has_no_rate() -> None:
 
 @given(st.integers(2, 16), st.integers(4, 12), st.floats(50, 900))
 @FEW
-def test_a_closed_loads_tokens_are_its_capacity(places: int, rounds: int, e2e: float) -> None:
-    """At that concurrency; of the few requests in the window one more or less may end at its edge."""
+def test_a_closed_loads_tokens_are_those_of_its_concurrency(places: int, rounds: int, e2e: float) -> None:
+    """And no capacity: the server may have places free. Of the few requests in the window one more or less may end at its edge."""
     found, edge = figures(closed(places, count=places * rounds, e2e=e2e)), 1.01 / (places * (rounds - 1))
     assert found["requests_per_s"].value == pytest.approx(places / e2e * 1000, rel=max(0.5 / rounds, edge))
+    assert found["concurrent_tokens_per_s"].value == found["output_tokens_per_s"].value
+    assert (found["concurrency"].value, found["alone_tokens_per_s"].value) == (places, None)
+    assert found["capacity_tokens_per_s"].value is None
+    assert (found["capacity_tokens_per_s"].why_undefined or "").startswith(f"a closed load of {places}: whether the server can do more")
+
+
+@pytest.mark.parametrize("places", [2, 8, 64])
+def test_an_engine_that_answers_one_at_a_time_is_full_however_many_ask(places: int) -> None:
+    """Its tokens/s are its capacity then."""
+    found = figures([one.model_copy(update={"counted_by": "engine"}) for one in closed(places, count=places * 6, e2e=200)])
     assert found["capacity_tokens_per_s"].value == found["output_tokens_per_s"].value
-    assert found["alone_tokens_per_s"].value is None
+    assert found["concurrent_tokens_per_s"].why_undefined == "the server was full: it is its capacity"
+
+
+def chats(count: int, turns: int, e2e: Callable[[float], float]) -> list[RequestTimed]:
+    """So many chats at once, whose turns are numbered chat after chat; a turn that begins at `t` takes `e2e(t)`, in milliseconds."""
+    told, chance = list[RequestTimed](), random.Random(16)
+    for chat in range(count):
+        at = chat / 100
+        for turn in range(turns):
+            took = e2e(at) * chance.uniform(0.9, 1.1)
+            told.append(request(chat * turns + turn, sent=at, first=at + took / 4, last=at + took, in_flight=count, loop="closed",
+                                turn=turn, session=str(chat)))  # fmt: skip
+            at += took
+    return told
+
+
+@pytest.mark.parametrize(("count", "turns"), [(20, 10), (40, 20), (8, 50), (10, 40)])
+def test_a_server_that_slows_down_is_found_in_chats_too(count: int, turns: int) -> None:
+    """Chats are numbered one after another, and are under way together: a trend is one over time, and the figures say so."""
+    told = figures(chats(count, turns, lambda at: 100 + at / 10))["steady"]
+    assert told.value == 0 and (told.origin or "").startswith("E2E rises")
+    assert figures(chats(count, turns, lambda at: 100.0))["steady"].value == 1
+
+
+def test_latencies_are_in_the_order_of_sending() -> None:
+    """However requests are numbered, and each with its own tokens: of two sequences of requests that are equal in time all is equal."""
+    told = chats(6, 30, lambda at: 100 + at / 10)
+    renumbered = [one.model_copy(update={"request_index": n}) for n, one in enumerate(sorted(told, key=lambda one: one.sent_ns))]
+    slo = Objective(ttft_ns=60 * MS, itl_ns=20 * MS, e2e_ns=400 * MS)
+    speeds = [Speed(JOB), Speed(JOB)]
+    for speed, requests in zip(speeds, (told, renumbered), strict=True):
+        for one in requests:
+            speed.add(one)
+            speed.add(tokens(one))
+    assert speeds[0].summary(slo=slo) == speeds[1].summary(slo=slo)
 
 
 def test_one_at_a_time_is_latency_alone() -> None:

@@ -47,6 +47,32 @@ def test_a_preset_says_what_no_option_says() -> None:
         preset_of("fast", OPTIONS)
 
 
+@pytest.mark.parametrize(
+    ("given", "profile"),
+    [
+        ({}, None),
+        ({"concurrency": 64}, "concurrent"),
+        ({"concurrency": 0}, "concurrent"),  # which refuses it
+        ({"rate": 50.0}, "constant"),
+        ({"rate": 0.0}, "constant"),
+        ({"slo": "ttft_p95=1", "rate": 8.0}, "sweep"),
+        ({"slo": "ttft_p95=1", "concurrency": 8}, "concurrent"),
+        ({"profile": "poisson", "rate": 8.0, "slo": "ttft_p95=1"}, "poisson"),
+    ],
+)
+def test_a_load_is_the_one_of_which_its_options_speak(given: dict[str, Any], profile: str | None) -> None:
+    """A concurrency alone keeps so many in flight, a rate alone sends evenly; it was one request at a time."""
+    told = workload_of(OPTIONS | given)
+    assert told.get("profile") == profile
+    assert (told.get("concurrency"), told.get("rate_per_s")) == (given.get("concurrency"), given.get("rate"))
+
+
+def test_a_rate_and_a_concurrency_are_two_loads() -> None:
+    """Where no profile says which."""
+    with pytest.raises(Invalid, match="--concurrency keeps so many requests in flight, --rate sends so many a second: leave one out"):
+        workload_of(OPTIONS | {"concurrency": 4, "rate": 2.0})
+
+
 def test_a_level_is_written_as_the_option_has_it() -> None:
     """Limits in seconds, of one percentile."""
     told = level_said("ttft_p95=0.5, e2e_p95=2")

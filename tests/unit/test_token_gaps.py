@@ -53,6 +53,12 @@ def test_a_record_from_before_gaps_is_read_as_one_with_gaps() -> None:
     assert CODEC.decode(uneven, TokensTimed).arrivals == ((5,), (1,))
 
 
+def test_arrivals_without_counts_brought_a_token_each() -> None:
+    """However an event is made: by moments, or by gaps."""
+    assert timed((1, 2, 3), ()) == timed((1, 2, 3), (1, 1, 1))
+    assert timed((1, 2, 3), ()).arrivals == ((1, 2, 3), (1, 1, 1))
+
+
 def written(schema_id: int, schema: dict[str, object], fields: dict[str, object]) -> bytes:
     """The framed bytes of a record under that schema."""
     out = io.BytesIO()

@@ -92,16 +92,41 @@ def test_under_a_days_load_tokens_are_never_cheaper_than_at_full_load(per_s: lis
     scenario, curve = machine(), Curve(tuple(map(Fraction, per_s)))
     hour = owning.owned_hour(scenario)
     full = serving.at_full_load(hour, scenario.but("full", tokens_per_s=3 * 800, utilisation=1)).value
-    scaled, peak = serving.scaled_with_load(hour, curve, scenario).value, serving.under_load(hour, curve, scenario).value
+    scaled, peak = (
+        serving.scaled_with_load(hour, curve, scenario).value,
+        serving.under_load(owning.owned_day(scenario), curve, scenario).value,
+    )
     assert full <= scaled <= peak
 
 
 def test_a_flat_load_at_goodput_costs_what_full_load_does() -> None:
     """One replica at 3 requests a second."""
     scenario = machine()
-    hour = owning.owned_hour(scenario)
-    full = serving.at_full_load(hour, scenario.but("full", tokens_per_s=2400, utilisation=1))
-    assert serving.under_load(hour, flat(Fraction(3)), scenario).value == full.value
+    full = serving.at_full_load(owning.owned_hour(scenario), scenario.but("full", tokens_per_s=2400, utilisation=1))
+    assert serving.under_load(owning.owned_day(scenario), flat(Fraction(3)), scenario).value == full.value
+
+
+@pytest.mark.parametrize("hours", [8760, 1825, 100])
+def test_what_is_paid_each_month_does_not_hang_on_the_hours_that_a_machine_is_on(hours: int) -> None:
+    """60,000 USD over five years are 1,000 a month; at 1 USD a million that is 10⁹ tokens; 432·10⁶ a day cost 0.0761 each."""
+    scenario = Scenario.of(
+        "test", purchase=60_000, years=5, hours=hours, input_price=1, output_price=1, goodput=10, tokens_per_request=1000, rent=10
+    )
+    found = reckoned(scenario, flat(Fraction(5))).figures
+    assert found["per_month"].usd == 1000
+    assert found["break_even_tokens_per_month"].value == 10**9
+    assert found["per_1m_tokens"].usd == pytest.approx(12_000 / 365 / 432)
+    assert found["break_even_hours_per_day"].value == Fraction(12_000, 10 * 365)  # 1,200 rented hours a year cost what the machine does
+
+
+def test_a_right_answer_costs_the_tokens_of_the_load_that_is_stated() -> None:
+    """1 request of 1,000 tokens a second: 0.38 USD a million, so 500 tokens, half right, are 0.00038 USD."""
+    scenario = Scenario.of(
+        "test", purchase=60_000, goodput=10, tokens_per_request=1000, tokens_per_s=20_000, tokens_per_answer=500, right=0.5
+    )
+    found = reckoned(scenario, flat(Fraction(1))).figures
+    assert found["per_correct_answer"].usd == pytest.approx(12_000 / 365 / 86.4 * 500 / 1e6 / 0.5)
+    assert reckoned(scenario).figures["per_correct_answer"].usd == pytest.approx(found["per_correct_answer"].usd / 20)
 
 
 def test_a_right_answer_costs_all_answers() -> None:
@@ -127,6 +152,21 @@ def test_every_figure_opens_down_to_who_states_what() -> None:
     assert all(one.formula for one in opened if isinstance(one, Derivation))
     assert {one.source for one in stated} == {"a quotation of 2026", "default"}
     assert {one.name for one in stated} >= {"purchase", "years", "residual", "pue", "kwh"}
+
+
+@pytest.mark.parametrize(
+    ("figure", "parts"),
+    [
+        ("net_present_value", {"today", "year 4", "rent", "purchase", "residual", "staff", "discount"}),
+        ("discounted_payback_years", {"today", "year 1", "rent", "purchase", "discount"}),
+        ("return_on_investment", {"gained", "year 4", "rent", "purchase", "residual"}), ("payback_years", {"capital", "rent", "purchase"}),
+    ],
+)  # fmt: skip
+def test_what_buying_saves_opens_down_to_the_rent_that_it_takes_the_place_of(figure: str, parts: set[str]) -> None:
+    """No figure stops at a number that is only said to be reckoned."""
+    opened = [one for _, one in reckoned(machine()).figures[figure].opened()]
+    assert {one.name for one in opened} >= parts
+    assert {one.source for one in opened if isinstance(one, Given)} == {"a quotation of 2026", "default"}
 
 
 def test_a_scenario_is_reckoned_whole() -> None:
@@ -180,6 +220,21 @@ def test_drawn_inputs_have_their_stated_spread(shape: sensitivity.Shape) -> None
     scenario = Scenario.of("test", purchase=150, years=1)
     band = sensitivity.monte_carlo(owning.present_value, scenario, {"purchase": Spread(100, 200, shape)}, draws=500)
     assert 100 * NANO * 0.93 < band.low < band.middle < band.high < 200 * NANO * 1.07
+
+
+@pytest.mark.parametrize(
+    ("name", "spread"),
+    [
+        ("utilisation", Spread(0.8, 1, "normal")), ("pue", Spread(1.05, 1.5, "lognormal")), ("discount", Spread(0.02, 0.5, "lognormal")),
+        ("residual", Spread(0, 0.2, "normal")), ("years", Spread(3, 5)), ("purchase", Spread(1, 1e30, "lognormal")),
+    ],
+)  # fmt: skip
+def test_a_draw_is_within_what_its_input_may_be(name: str, spread: Spread) -> None:
+    """A normal use between 80 % and 100 % reaches beyond 1, and is 1 there; years are whole."""
+    band = sensitivity.monte_carlo(lambda one: Derivation(name, one.written(name), "1", "as drawn"), machine(), {name: spread}, draws=200)
+    known = KNOWN[name]
+    assert known.least <= band.low <= band.middle <= band.high and (known.most is None or band.high <= known.most)
+    sensitivity.monte_carlo(owning.present_value, machine(), {name: spread}, draws=50)
 
 
 def test_carbon_by_hand() -> None:

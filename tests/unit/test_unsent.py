@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_agent.unsent import Unsent, unsent_in
+from gpu_agent.unsent import Unsent, _framed, unsent_in
 from infra.kafka import Outgoing
 
 
@@ -42,8 +42,49 @@ def test_who_starts_next_has_what_was_left_without_what_was_cut_off(tmp_path: Pa
         assert again.following(most=9) == records(1, 2)
         again.sent(2)
         again.close()
-    whole.path.write_bytes(told[:end] + bytes([told[end] ^ 1]) + told[end + 1 :])
-    assert Unsent(whole.path).count == 2
+
+
+@pytest.mark.parametrize("at", [0, 4, 5, 7, 8, 11, 12, 20, 40, 42])
+def test_a_byte_that_changed_costs_one_record_and_is_said(tmp_path: Path, at: int) -> None:
+    """Wherever in it, its lengths too: the next is found by its sum."""
+    left = Unsent(tmp_path / "left")
+    left.append(records(*range(1000)))
+    os.close(left._file)
+    told = bytearray(left.path.read_bytes())
+    size = len(_framed(records(0)[0]))
+    told[size + at] ^= 1
+    left.path.write_bytes(told)
+    again = Unsent(left.path)
+    assert (again.count, again.lost_bytes) == (999, len(_framed(records(1)[0])))
+    own = Unsent(tmp_path / "own")
+    own.take_over(again)
+    assert own.following(most=1000) == records(0, *range(2, 1000))
+
+
+def test_a_file_that_is_no_records_at_all_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And said, with how much it was."""
+    (tmp_path / "left").write_bytes(bytes(3000) + b"\xff" * 3000)
+    own = unsent_in(tmp_path)
+    assert (own.count, list(tmp_path.iterdir())) == (0, [own.path])
+    assert "left out" in (said := capsys.readouterr().out) and "bytes=6000" in said
+
+
+def test_a_file_that_cannot_be_read_is_left_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent starts all the same, and whichever starts when the disk is well again sends it."""
+    left = Unsent(tmp_path / "left")
+    left.append(records(1))
+    os.close(left._file)
+
+    def broken(_file: int, _length: int, _at: int) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", broken)
+        assert unsent_in(tmp_path).count == 0
+    assert "Input/output error" in capsys.readouterr().out
+    assert unsent_in(tmp_path).following(most=9) == records(1)
 
 
 def test_what_several_left_is_taken_over_the_oldest_first_and_of_the_living_nothing(tmp_path: Path) -> None:

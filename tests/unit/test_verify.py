@@ -232,7 +232,7 @@ def test_a_seal_of_another_key_is_refused_unless_the_key_endorsed_it(tmp_path: P
 
 
 def test_while_a_key_is_changed_either_may_sign_the_head(tmp_path: Path) -> None:
-    """The old key's link behind the new one's is of the same chain; a stranger's is not."""
+    """The old key's link behind the new one's is of the same chain, for who holds the old key; the new one vouches for no other."""
     chains, links, told = Chains(frozenset({raw(KEY)})), list[RunSealed](), endorsed(raw(NEW), KEY)
     root, size = root_of([scored(0)])
     for key, said in ((KEY, {}), (NEW, {"endorsement": told, "root": root, "events": size}), (KEY, {})):
@@ -240,9 +240,64 @@ def test_while_a_key_is_changed_either_may_sign_the_head(tmp_path: Path) -> None
         assert chains.fold(links[-1]) is None
     path = tmp_path / "run.zip"
     write_file(path, [leaf_of(scored(0))], links[1], links, endorsements=[(raw(NEW), raw(KEY), told)])
-    assert verify(path, raw(NEW)).reasons == [] and verify(path, raw(KEY)).reasons == []
+    assert verify(path).reasons == [] and verify(path, raw(KEY)).reasons == []
+    (reason,) = verify(path, raw(NEW)).reasons
+    assert reason.startswith(f"the chain's head is signed with key {key_id(raw(KEY))}, which is not the key given, {key_id(raw(NEW))}")
     write_file(path, [leaf_of(scored(0))], links[1], links)
-    assert "did not endorse each other" in verify(path, raw(NEW)).reasons[0]
+    assert "did not endorse each other" in verify(path).reasons[0]
+
+
+def forged(path: Path, *, behind: int) -> dict[str, bytes]:
+    """A file whose head a stranger signed that many links behind the seal, who "endorsed" the key that sealed the run."""
+    told = members(path)
+    seal = json.loads(told["seal.json"])
+    says = json.loads(seal["statement"])
+    leaf = leaf_hash(seal["statement"].encode())
+    says |= {"position": says["position"] + behind, "key_id": key_id(raw(FOREIGN)), "chain_root": leaf.hex(), "run_id": "nobody"}
+    statement = json.dumps(says, sort_keys=True, separators=(",", ":")).encode()
+
+    def text(value: bytes) -> str:
+        return base64.b64encode(value).decode()
+
+    head = {"statement": statement.decode(), "signature": text(FOREIGN.sign(statement)), "public_key": text(raw(FOREIGN))}
+    vouched = {"public_key": text(raw(KEY)), "by": text(raw(FOREIGN)), "signature": text(endorsed(raw(KEY), FOREIGN))}
+    new = {"head.json": head, "keys.json": {"endorsements": [vouched]}, "proofs.json": {"inclusion": [], "consistency": []}}
+    return told | {name: json.dumps(content).encode() for name, content in new.items()}
+
+
+@pytest.mark.parametrize("behind", [0, 1])
+def test_a_head_that_a_stranger_signed_is_refused_though_he_endorsed_the_key(tmp_path: Path, behind: int) -> None:
+    """It is held to the key given, as the seal is."""
+    path, _ = sealed_file(tmp_path / "run.zip", [scored(number) for number in range(3)], before=0, behind=0)
+    found = verify(written(tmp_path / "forged.zip", forged(path, behind=behind)), raw(KEY))
+    assert (found.valid, found.key_checked) == (False, False)
+    assert found.reasons[0].startswith(f"the chain's head is signed with key {key_id(raw(FOREIGN))}, which is not the key given")
+
+
+@pytest.mark.parametrize("name", ["format.json", "seal.json", "head.json", "proofs.json", "keys.json"])
+def test_nothing_can_be_said_beside_what_is_signed(file: Path, name: str) -> None:
+    """A field more, at any depth, another run's name, and a name that stands twice are told."""
+    told, out = members(file), file.with_name("altered.zip")
+    more = json.dumps(json.loads(told[name]) | {"note": "approved"}).encode()
+    assert verify(written(out, told | {name: more}), raw(KEY)).reasons == [f"{name} has 'note', which is no part of an export"]
+    first = next(iter(json.loads(told[name])))
+    twice = b'{"' + first.encode() + b'": "another", ' + told[name].strip()[1:]
+    assert "a name stands twice" in verify(written(out, told | {name: twice}), raw(KEY)).reasons[0]
+
+
+def test_the_run_that_a_file_names_is_the_sealed_one(file: Path) -> None:
+    """In format.json, which no signature is over."""
+    for said in ({"format": "assay-run-1", "run_id": "another"}, {"format": "assay-run-1"}):
+        (reason,) = verify(written(file.with_name("altered.zip"), members(file) | {"format.json": json.dumps(said).encode()})).reasons
+        assert reason.startswith("format.json names run") and reason.endswith(f"and the seal is of run {R}")
+
+
+def test_an_endorsement_says_who_endorsed_whom_and_no_more(file: Path) -> None:
+    """A note beside it is told."""
+    vouched = dict.fromkeys(("public_key", "by", "signature", "note"), "")
+    told = {"keys.json": json.dumps({"endorsements": [vouched]}).encode()}
+    (reason,) = verify(written(file.with_name("altered.zip"), members(file) | told), raw(KEY)).reasons
+    assert reason == "keys.json is not in its form: ValueError: an endorsement has 'note'"
 
 
 @pytest.mark.parametrize("name", ["seal.json", "head.json"])

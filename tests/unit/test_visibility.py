@@ -14,6 +14,7 @@ from starlette.templating import Jinja2Templates
 
 from agents.judged import Judging
 from agents.repeating import planned_again
+from infra.clickhouse import DDL
 from infra.identity import producer
 from infra.row_policies import statements
 from query_api.access.callers import PLACE, Caller, caller_of
@@ -31,6 +32,7 @@ from tests.filled import event, filled
 from tests.in_memory import InMemory
 from tests.runs import run_named
 
+MADE = re.compile(r"^CREATE (?:OR REPLACE )?((?:MATERIALIZED )?VIEW) (?:IF NOT EXISTS )?(\w+)", re.MULTILINE)
 R, MARK = run_named("r"), "sesamum"
 OURS, THEIRS = Seen("ours"), Seen("theirs")
 OF_SEVERAL = {"organisation_id": "ours", "occurred_us": 1}
@@ -75,6 +77,27 @@ def test_people_who_ask_clickhouse_have_a_policy_for_every_table() -> None:
     assert (rules["fact_rankings"], rules["fact_access"], rules["fact_prices"]) == ("0", "0", "1")
     assert rules["fact_runs"] == rules["fact_builds"] == "organisation_id = 'o\\'x' OR visibility = 'public'"
     assert rules["sample_sets"] == f"run_id IN (SELECT run_id FROM `d`.fact_requests WHERE {rules['fact_runs']})"
+
+
+def test_people_who_ask_clickhouse_read_what_a_policy_holds_and_nothing_past_it() -> None:
+    """Tables with a policy and the views over them, each by its name; no materialized view, which reads past its table's policies."""
+    told = list(statements("acme", database="d"))
+    (granted,) = (one for one in told if one.startswith("GRANT"))
+    readable = re.findall(r"SELECT ON `d`\.([\w*]+)", granted)
+    held = {re.findall(r"`d`\.(\w+) USING", one)[0] for one in told if one.startswith("CREATE ROW POLICY")}
+    made = [(kind, name) for path in DDL.glob("*.sql") for kind, name in MADE.findall(path.read_text())]
+    materialized = {name for kind, name in made if kind == "MATERIALIZED VIEW"}
+    assert materialized >= {"values_in_order", "scored_sets", "answered_sets", "not_scored_sets", "truncated_sets"}
+    assert set(readable) == held | {name for kind, name in made if kind == "VIEW"} and not materialized & set(readable)
+    assert told[:2] == ["CREATE ROLE IF NOT EXISTS `assay_acme`", "REVOKE ALL ON *.* FROM `assay_acme`"] and told[-1] == granted
+
+
+def test_no_view_and_no_query_reads_a_materialized_view() -> None:
+    """The filters of tables would not hold there; what fills a table is named where it is made, and nowhere else."""
+    sql = [*(path.read_text() for path in DDL.glob("*.sql")), *queries().values()]
+    materialized = {name for told in sql for kind, name in MADE.findall(told) if kind == "MATERIALIZED VIEW"}
+    assert len(sql) > 40
+    assert not [name for told in sql for name in materialized if re.search(rf"(?i)\b(FROM|JOIN|IN)\s*\(?{name}\b", told)]
 
 
 def over(organisation: str, visibility: Visibility) -> InMemory:

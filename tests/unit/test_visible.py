@@ -16,7 +16,7 @@ from infra.logging import configure
 from infra.settings import Settings
 from query_api.cli import showing
 from query_api.drawing.calculating import as_markdown
-from streams.visible import in_json, in_line, plain
+from streams.visible import in_cell, in_json, in_line, of_cell, plain
 
 ROOT = Path(__file__).parents[2]
 CLEARS, TITLE, TURNED, OTHER_LINE = "\x1b[2J", "\x9d0;title\x07", "evil\u202etxt.exe", 'ok\n{"event": "forged"}'
@@ -46,6 +46,30 @@ def test_nothing_that_a_terminal_would_obey_is_left() -> None:
     assert OBEYED.search(HOSTILE) and not OBEYED.search(plain(HOSTILE)) and not OBEYED.search(in_line(HOSTILE))
     assert plain("a\tb\nc é 漢 😀 ‑") == "a\tb\nc é 漢 😀 ‑"
     assert "\n" not in in_line(OTHER_LINE) and in_line("é 漢 😀") == "é 漢 😀"
+
+
+def test_a_line_is_one_whoever_parts_lines() -> None:
+    """By every letter at which any reader does: Unicode's separators too."""
+    for code in range(0x2100):
+        assert len(in_line(f"a{chr(code)}b").splitlines()) == 1
+    assert in_line("a\u2028b\u2029c") == "a␤b␤c" and plain("a\u2028b") == "a␤b"
+    assert in_json('{"a": "b\u2028c"}') == '{"a": "b\\u2028c"}'
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_a_cell_is_no_formula_and_comes_back(first: str) -> None:
+    """By whatever letter a spreadsheet knows one, the wide ones of East Asia too."""
+    text = f"{first}1+cmd|' /C calc'!A0"
+    assert in_cell(text) == f"'{text}" and of_cell(in_cell(text)) == text
+    assert in_cell(f"a{text}") == of_cell(f"a{text}") == f"a{text}" and of_cell("'quoted'") == "'quoted'"
+
+
+def test_every_csv_guards_its_cells() -> None:
+    """Who writes one writes its texts by that."""
+    writers = [path for folder in ("infra", "query_api", "streams", "agents") for path in (ROOT / folder).rglob("*.py")
+               if "csv.writer(" in (told := path.read_text()) or "csv.DictWriter(" in told]  # fmt: skip
+    assert {path.name for path in writers} == {"label_files.py", "calculating.py"}
+    assert all("in_cell(" in path.read_text() for path in writers)
 
 
 def test_a_json_document_says_the_same_and_commands_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,13 @@ class Asked(Shape):
     model: str
 
 
+class AtConcurrency(Shape):
+    """What a closed load of so many requests at a time brought of a server, which may be able to do more."""
+
+    tokens_per_s: float
+    concurrency: int
+
+
 class AuditAsked(Shape):
     """An audit that was asked for: a run of its own."""
 
@@ -512,7 +519,7 @@ class FieldRead(Shape):
 class FigureParity(Shape):
     """A figure of both runs, and how many times the reference's the other's is, with a 95 % interval where both figures have one."""
 
-    name: Literal["capacity_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
+    name: Literal["capacity_tokens_per_s", "concurrent_tokens_per_s", "ttft_s", "memory_bytes", "joules_per_token", "usd_per_1m_tokens"]
     better: Literal["more", "less"]
     """whether more or less of it is better"""
     reference: float | None
@@ -1235,7 +1242,7 @@ class PriceRow(Shape):
     version: str
     published_us: int
     stale: bool
-    """published more than 180 days ago, with no end told: look it up again"""
+    """published, or of a list, more than 180 days ago, with no end told: look it up again"""
 
 
 class PriceTold(Shape):
@@ -1393,7 +1400,9 @@ class Rejected(Shape):
 class RepeatedFigure(Shape):
     """A figure over runs of one load: the mean, with its 95 % interval between runs (Student's, n - 1 degrees of freedom)."""
 
-    metric: Literal["capacity_tokens_per_s", "ttft_p50_s", "ttft_p95_s", "itl_p50_s", "itl_p95_s", "joules_per_token"]
+    metric: Literal[
+        "capacity_tokens_per_s", "concurrent_tokens_per_s", "ttft_p50_s", "ttft_p95_s", "itl_p50_s", "itl_p95_s", "joules_per_token"
+    ]
     unit: str
     n: int
     """runs that tell it"""
@@ -2398,8 +2407,8 @@ class CalculationAsked(Shape):
     """a day's requests a second: one rate, 24 rates, or rates by hours, as {0-8: 2/s, 8-24: 9/s}"""
     rates: dict[str, float | str] | None = None
     """USD for one of another currency"""
-    spreads: dict[str, list[float] | SpreadTold] | None = None
-    """how far inputs may be off, by name: [low, high], or with a shape"""
+    spreads: dict[str, list[float | str] | SpreadTold] | None = None
+    """how far inputs may be off, by name: [low, high] in the input's unit, or with a shape"""
     spread: float | str | None = None
     """the share by which all others may be off, as 20 %"""
 
@@ -2703,6 +2712,9 @@ class RankingRow(Shape):
     """what made the interval (docs/rigor.md); null without one"""
     samples: int
     output_tokens_per_s: float | None
+    """of a server that was proven full: its capacity"""
+    at_concurrency: AtConcurrency | None
+    """where no capacity was proven, and a closed load was measured"""
     ttft_p50_ns: int | None
     ttft_p50_s: float | None
     joules_per_token: float | None
@@ -2914,6 +2926,8 @@ class SavingsTold(Shape):
     """what runs now, paid in another way that the price book knows, the cheapest first"""
     more: int
     """how many more would save"""
+    stale_prices: list[str]
+    """prices that these figures rest on, and nobody has said for 180 days to hold: look them up again"""
     unlikely: int
     """cheaper ones that probably break a constraint, or lose more quality than the margin"""
 
@@ -3265,13 +3279,16 @@ class Recommendation(Shape):
     inputs_digest: str
     input_runs: list[str]
     """all runs that were read"""
+    stale_prices: list[str]
+    """prices of the choices that nobody has said for 180 days to hold, as of today: look them up again"""
 
 
 class Speed(Shape):
     """
     A run's measured speed, in its steady window. `undefined` says why a figure is not there, as a percentile that needs more values.
 
-    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's.
+    `output_tokens_per_s` is what the load brought; `alone_tokens_per_s` is one stream's alone, `capacity_tokens_per_s` a full server's,
+    `concurrent_tokens_per_s` a server's that had `concurrency` requests at a time, and may be able to do more.
     `first_answer_s` counts to the first token that is no reasoning; `gap_s` is between arrivals, of one token or of several. Of a sweep the
     latencies and rates are those of its best step.
     """
@@ -3285,7 +3302,12 @@ class Speed(Shape):
     offered_per_s: float | None
     output_tokens_per_s: float | None
     alone_tokens_per_s: float | None
+    concurrent_tokens_per_s: float | None
+    """of a closed load of several at a time, which shows no capacity: what so many brought"""
+    concurrency: int | None
+    """how many at a time that were; null of any other load"""
     capacity_tokens_per_s: float | None
+    """where the load was surely more than the server could do"""
     input_tokens: int | None
     output_tokens: int | None
     cached_tokens: int | None

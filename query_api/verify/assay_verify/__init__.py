@@ -2,7 +2,7 @@
 
 It imports nothing of Assay's, on purpose: who verifies need not trust the code that sealed. A file is a zip of
 
-    format.json     what kind of file it is
+    format.json     what kind of file it is, and of which run
     seal.json       the run's seal: its statement (JSON, as it was signed), Ed25519 signature, public key
     head.json       the newest seal of the same chain
     proofs.json     Merkle proofs, hex: `inclusion` of the seal in the head's tree, `consistency` of the seal's tree with that one
@@ -37,7 +37,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 FORMAT: Final = "assay-run-1"
 STATEMENT: Final = "assay-seal-1"
 ENDORSES: Final = b"assay-key-1\x00"
-JSON_MEMBERS: Final = ("format.json", "seal.json", "head.json", "proofs.json", "keys.json")
+SEALED: Final = {"statement", "signature", "public_key"}
+# What no signature is over holds what is checked, and nothing else: else a reader of it could be told anything.
+JSON_MEMBERS: Final = {
+    "format.json": {"format", "run_id"}, "seal.json": SEALED, "head.json": SEALED, "proofs.json": {"inclusion", "consistency"},
+    "keys.json": {"endorsements"},
+}  # fmt: skip
+ENDORSEMENT: Final = {"public_key", "by", "signature"}
 LEAVES, EVENTS = "leaves.bin", "events.bin"
 SCHEMA: Final = re.compile(r"schemas/(\w+)-([0-9a-f]{64})\.avsc")
 HASH: Final = 32
@@ -53,7 +59,7 @@ class Refused(Exception):
 
 @dataclass
 class Verdict:
-    """What was found. `key_checked`: the seal is signed by the key that was given, or by one that it endorsed."""
+    """What was found. `key_checked`: seal and head are signed by the key that was given, or by one that it endorsed."""
 
     valid: bool = False
     reasons: list[str] = field(default_factory=list)
@@ -100,13 +106,18 @@ def verify(path: str | Path, key: bytes | None = None) -> Verdict:
 
 def _check(file: zipfile.ZipFile, key: bytes | None, verdict: Verdict) -> None:
     _members(file, verdict)
-    if _json(file, "format.json").get("format") != FORMAT:
+    about = _json(file, "format.json")
+    if about.get("format") != FORMAT:
         raise Refused(f"format.json names no format that is known here; this is a verifier of {FORMAT}")
     seal, head = _seal(file, "seal.json"), _seal(file, "head.json")
     _told(seal, head, verdict)
+    _check_said(file, about, seal, verdict)
     endorsed = _endorsed(file)
-    _check_key(seal, key, endorsed, verdict)
-    _check_head(file, seal, head, endorsed, verdict)
+    if key is None:
+        _check_keys(seal, head, endorsed, verdict)
+    else:
+        _check_key(seal, head, key, endorsed, verdict)
+    _check_head(file, seal, head, verdict)
     _check_events(file, seal, verdict)
 
 
@@ -114,6 +125,15 @@ def _told(seal: Seal, head: Seal, verdict: Verdict) -> None:
     says = seal.says
     verdict.run_id, verdict.events, verdict.root, verdict.key_id = says["run_id"], says["events"], says["root"], says["key_id"]
     verdict.chain, verdict.position, verdict.head = says["chain"], says["position"], head.says["position"]
+
+
+def _check_said(file: zipfile.ZipFile, about: Mapping[str, Any], seal: Seal, verdict: Verdict) -> None:
+    """What stands beside the seals says nothing else than they do."""
+    if about.get("run_id") != seal.says["run_id"]:
+        verdict.reasons.append(f"format.json names run {about.get('run_id')!r}, and the seal is of run {seal.says['run_id']}")
+    for name, fields in JSON_MEMBERS.items():
+        if unknown := sorted(_json(file, name).keys() - fields):
+            verdict.reasons.append(f"{name} has {unknown[0]!r}, which is no part of an export")
 
 
 # --- What the file is made of
@@ -142,11 +162,19 @@ def _read(file: zipfile.ZipFile, name: str) -> bytes:
 
 def _json(file: zipfile.ZipFile, name: str) -> dict[str, Any]:
     try:
-        told = json.loads(_read(file, name))
+        told = json.loads(_read(file, name), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise Refused(f"{name} is no JSON: {error}") from error
     if not isinstance(told, dict):
         raise Refused(f"{name} is no JSON object")
+    return told
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each name of which stands there once: of two, readers take one or the other. Raises: ValueError."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        raise ValueError("a name stands twice in one object")
     return told
 
 
@@ -191,9 +219,11 @@ def _endorsed(file: zipfile.ZipFile) -> dict[bytes, set[bytes]]:
     try:
         for one in _json(file, "keys.json")["endorsements"]:
             key, by, signature = (base64.b64decode(one[name], validate=True) for name in ("public_key", "by", "signature"))
+            if one.keys() - ENDORSEMENT:
+                raise ValueError(f"an endorsement has {min(one.keys() - ENDORSEMENT)!r}")
             if _signed(by, signature, ENDORSES + key):
                 found[by].add(key)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise Refused(f"keys.json is not in its form: {type(error).__name__}: {error}") from error
     return found
 
@@ -208,19 +238,23 @@ def _reaches(key: bytes, wanted: bytes, endorsed: Mapping[bytes, set[bytes]]) ->
     return wanted in seen
 
 
-def _check_key(seal: Seal, key: bytes | None, endorsed: Mapping[bytes, set[bytes]], verdict: Verdict) -> None:
-    if key is None:
-        return
-    verdict.key_checked = _reaches(key, seal.key, endorsed)
-    if not verdict.key_checked:
-        verdict.reasons.append(f"it is sealed with key {key_id(seal.key)}, which is not the key given, {key_id(key)}, nor endorsed by it")
+def _check_key(seal: Seal, head: Seal, key: bytes, endorsed: Mapping[bytes, set[bytes]], verdict: Verdict) -> None:
+    """Both are signed by the key given, or by one that it vouches for. That another endorsed it proves nothing: anybody can."""
+    wrong = [f"{what} with key {key_id(one.key)}" for what, one in (("it is sealed", seal), ("the chain's head is signed", head))
+             if not _reaches(key, one.key, endorsed)]  # fmt: skip
+    verdict.reasons += [f"{told}, which is not the key given, {key_id(key)}, nor endorsed by it" for told in wrong]
+    verdict.key_checked = not wrong
 
 
-def _check_head(file: zipfile.ZipFile, seal: Seal, head: Seal, endorsed: Mapping[bytes, set[bytes]], verdict: Verdict) -> None:
-    """The seal is a link of the chain whose newest link the head is, and nothing before it was changed since."""
-    index, size = seal.says["position"], head.says["position"]
+def _check_keys(seal: Seal, head: Seal, endorsed: Mapping[bytes, set[bytes]], verdict: Verdict) -> None:
+    """Where no key is given: one of the two keys vouches for the other."""
     if not (_reaches(seal.key, head.key, endorsed) or _reaches(head.key, seal.key, endorsed)):
         verdict.reasons.append(f"the chain's head is signed by key {key_id(head.key)}: it and the seal's key did not endorse each other")
+
+
+def _check_head(file: zipfile.ZipFile, seal: Seal, head: Seal, verdict: Verdict) -> None:
+    """The seal is a link of the chain whose newest link the head is, and nothing before it was changed since."""
+    index, size = seal.says["position"], head.says["position"]
     if head.says["chain"] != seal.says["chain"] or index > size:
         verdict.reasons.append("head.json is no later link of the seal's chain")
         return
