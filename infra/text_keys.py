@@ -222,9 +222,13 @@ class TextKeys:
         """A new key; of several processes that make it at once, the first one's."""
         wrapping, name = self._first(), _key_id(organisation, number)
         self.check()  # where another master key wraps here, nothing is written
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         kept = Kept(name, organisation, now_us(), wrapping.master_id)
-        _put(self._path(name), _wrapped(kept, secrets.token_bytes(KEY_BYTES), wrapping), first=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _put(self._path(name), _wrapped(kept, secrets.token_bytes(KEY_BYTES), wrapping), first=True)
+        except OSError as error:
+            told = f"organisation {organisation[:60]!r} has no key of texts, and none can be written here ({error})"
+            raise Invalid(f"{told}: the next private run that is asked for has one made", code=BROKEN) from error
         found = self._kept(name)
         assert found is not None
         return self._unwrapped(found)

@@ -139,6 +139,20 @@ def test_the_operations_page_scrapes_every_service_that_measures() -> None:
     assert set(targets.split(", ")) == measuring
 
 
+def mounted(name: str) -> dict[str, tuple[str, str]]:
+    """What a service has, by where: a volume or a folder of the host, and whether it reads (ro) or writes (rw) there."""
+    found = {}
+    for volume in OURS[name].get("volumes", ()):
+        source, where, *how = re.sub(r"\$\{\w+:-(.*?)\}", r"\1", volume).split(":")
+        found[where] = (source, "".join(how) or "rw")
+    return found
+
+
+def reading_services() -> set[str]:
+    """Those that read or write what people and models wrote."""
+    return {name for name in OURS if "ASSAY_MASTER_KEY" in SERVICES[name]["environment"]}
+
+
 def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     """In the embedded stack by its variable; in containers by a volume of its own."""
     given = Settings.model_validate({"seal_key": "secret"})
@@ -160,6 +174,18 @@ def test_secrets_are_told_to_those_alone_who_need_them() -> None:
     assert all("ASSAY_API_KEY" not in environment(process, others) for process in PROCESSES.values())
     holding = {name for name, service in SERVICES.items() if any(volume.startswith("keys:") for volume in service.get("volumes", ()))}
     assert holding == {"seal"}
+    kept = {name: mounted(name) for name in OURS}
+    homes = {name: own["/home/assay/state"] for name, own in kept.items() if name != "registry"}
+    alone = {name: home for name, home in homes.items() if not name.endswith("_agent")}
+    assert len({*alone.values()}) == len(alone) and {*homes.values()} - {*alone.values()} == {("agents", "rw")}
+    texts = {name: own.get("/home/assay/text-keys", ("", ""))[1] for name, own in kept.items()}
+    assert {name for name, how in texts.items() if how} == reading_services()
+    assert {name for name, how in texts.items() if how == "rw"} == {"query_api", "plan"}
+    fetching = {name for name in OURS if name == "plan" or name.endswith("_agent")}
+    for where in ("/home/assay/credentials", "/models"):
+        assert {name: own[where][1] for name, own in kept.items() if where in own} == dict.fromkeys(fetching, "ro")
+    named = {source for own in kept.values() for source, _ in own.values() if source[0] not in "$."}
+    assert named <= COMPOSE["volumes"].keys()
     assert settings("seal")["seal_keys"] == next(one for one in SERVICES["seal"]["volumes"] if one.startswith("keys:")).partition(":")[2]
 
 

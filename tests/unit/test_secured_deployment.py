@@ -54,7 +54,8 @@ def test_it_adds_to_every_service_and_takes_none_away() -> None:
     assert ADDED.keys() - SERVICES.keys() == {"rights", "operator"} and ADDED["rights"]["profiles"] == ["secure"]
     assert SERVICES.keys() - ADDED.keys() == {"broker-2", "broker-3"}
     assert ADDED["rights"]["image"] == SERVICES["broker"]["image"]
-    assert TOLD.keys() & COMPOSE.keys() <= {"services", "x-texts"}
+    assert TOLD.keys() & COMPOSE.keys() <= {"services", "x-texts", "volumes"} and TOLD["volumes"].keys() == {"operator"}
+    assert ADDED["operator"]["volumes"] == ["operator:/home/assay/state", "text-keys:/home/assay/text-keys"]
 
 
 @pytest.mark.parametrize("name", PROCESSES)

@@ -306,6 +306,19 @@ def test_a_key_that_no_master_key_unwraps_is_its_organisation_s_matter_alone(tmp
     assert keys.forget("acme", by="ann", reason="")[0].forgotten_us is not None
 
 
+def test_who_may_not_write_a_key_says_so_without_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose folder is mounted to be read: of an organisation without a key nothing is sealed there, and that it went wrong is said."""
+
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    vault = Vault(settings(tmp_path, master_key=FIRST))
+    monkeypatch.setattr(text_keys, "put", refuses)
+    with pytest.raises(Invalid, match=r"has no key of texts, and none can be written here .*Read-only") as refused:
+        vault.keys.current("acme")
+    assert refused.value.code == "text-key" and vault.sealed(letter()).message == WITHHELD
+
+
 def test_what_cannot_be_sealed_under_a_broken_key_is_said_without_its_words(tmp_path: Path) -> None:
     """That something went wrong; what a model or a person wrote is not written, in the clear or otherwise."""
     vault = Vault(settings(tmp_path, master_key=FIRST))
