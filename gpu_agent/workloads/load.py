@@ -273,9 +273,13 @@ class _Load:
             self._chats.setdefault(turn.index - turn.turn, [])
             loop.call_soon(lambda: loop.create_task(self._say(sent, turn)))
             return
-        self._chats.pop(sent.planned.index - sent.planned.turn, None)
+        self._over(sent.planned)
+
+    def _over(self, planned: Planned) -> None:
+        """A chat has ended, or a request that is of none: another takes its place."""
+        self._chats.pop(planned.index - planned.turn, None)
         if self._closed:
-            loop.call_soon(self._go_on)
+            asyncio.get_running_loop().call_soon(self._go_on)
         self._finish()
 
     def _goes_on(self, sent: Sent) -> bool:
@@ -289,6 +293,9 @@ class _Load:
         session, due_ns = turn.index - turn.turn, sent.exchange.closed_ns + round(self._workload.think_s * 1e9)
         answer = await asyncio.get_running_loop().run_in_executor(None, answered, sent)
         if (before := self._chats.get(session)) is None:
+            return
+        if answer is None:
+            self._over(turn)
             return
         asked = prompt_of(sent.planned, mark="" if before else self._target.mark, by=self._wording)
         before += [said("user", asked), said("assistant", answer)]

@@ -54,11 +54,11 @@ def timed_of(sent: Sent, *, tokens_of: Tokens | None) -> Timed:
     return timed
 
 
-def answered(sent: Sent) -> str:
-    """What was answered, without reasoning: what a person reads, and the next turn of a chat has in it."""
+def answered(sent: Sent) -> str | None:
+    """What was answered, without reasoning: what a person reads, and the next turn of a chat has in it; None where it is no answer."""
     exchange = sent.exchange
     answer = read_answer(exchange.pieces, kind=exchange.response.headers.get("content-type", ""))
-    return "".join(text for _, text, reasoning in answer.texts if not reasoning)
+    return None if answer.error else "".join(text for _, text, reasoning in answer.texts if not reasoning)
 
 
 def _tokens(timed: Timed, answer: Answer, *, tokens_of: Tokens | None) -> None:

@@ -146,3 +146,10 @@ def test_a_model_that_reasons_is_asked_as_it_takes_it() -> None:
     refused = [sorted(name for name in body if name in ("ignore_eos", "max_tokens", "temperature")) for body in bodies]
     assert refused == [["ignore_eos", "max_tokens", "temperature"], ["max_tokens", "temperature"], ["temperature"], [], [], []]
     assert {(body["max_completion_tokens"], body["stream_options"]["include_usage"]) for body in bodies[2:]} == {(32, True)}
+
+
+def test_a_chat_whose_answer_is_none_ends_there() -> None:
+    """Though the server said 200, and its stream ended in order; the next chat takes its place."""
+    with server(whole, whole, early, whole) as (url, _):
+        timed = sent(url, api="chat", turns=3, requests=6)
+    assert [(one.planned.index, (one.error or "")[:3]) for one in timed] == [(0, ""), (1, "cut"), (3, ""), (4, ""), (5, "")]
