@@ -113,6 +113,7 @@ def test_nothing_is_lost_when_workers_of_a_group_come_and_go_and_die(stack: Sett
     asyncio.run(act())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["strand", "never"])
 def test_a_worker_that_its_group_has_lost_ends_itself_and_the_next_one_goes_on(stack: Settings, when: str) -> None:
     """It would else sleep beside what it should read, and say that it is up; or start for ever."""

@@ -25,6 +25,7 @@ def measured(flow: Settings, **changed: Any) -> str:
     return run_id
 
 
+@pytest.mark.slow
 def test_two_runs_of_a_load_are_told_together_and_another_load_is_not_among_them(flow: Settings, tmp_path: Path) -> None:
     """The mean is that of what the two say of themselves; what is written of a load is what the API says of it."""
     first, other, second = measured(flow), measured(flow, output_tokens=9), measured(flow)

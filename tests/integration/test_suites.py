@@ -65,6 +65,7 @@ async def _planned(settings: Settings, asked: EvaluationRequested) -> RunChanged
     raise AssertionError(f"no plan within {PATIENCE_S} s")
 
 
+@pytest.mark.slow
 def test_other_data_than_pinned_are_told_or_refused(planner: Settings) -> None:
     """The run is planned and says so; with `pinned` it is rejected; with its own sha there is nothing to say."""
     other = MIRRORED.model_copy(update={"version": "0.9", "data_revision": "f" * 64})

@@ -58,6 +58,7 @@ def test_an_error_rate_has_a_least_value_and_no_greatest() -> None:
     assert clipped((-0.25, 1.5), "wer", about=0.5) == (0, 1.5)
 
 
+@pytest.mark.slow
 def test_every_metric_that_a_file_of_lm_evals_names_is_in_the_table() -> None:
     """A new one is noticed. Without ends are coefficients, differences of log-likelihoods and a learned score."""
     tasks = Path(lm_eval.__file__).parent / "tasks"

@@ -63,6 +63,7 @@ async def planned(home: Path, dies: bool, hang_s: float = HANG_S) -> dict[str, R
     return {one.run_id: one for one in said if isinstance(one, RunChanged)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dies", "starts"), [(False, 2), (True, 3)])
 def test_a_request_over_which_its_planner_ends_is_rejected_by_a_later_start(dies: bool, starts: int, tmp_path: Path) -> None:
     """Of what hangs its task tells; of what dies nobody knows at first which of several it was, and those are brought one by one.

@@ -276,7 +276,7 @@ def test_the_pages_example_is_read() -> None:
         ({"prefer": {"order": [{"figure": "price", "tolerance": 1}]}}, "prefer has no field 'price'"),
         ({"prefer": {"points": {"quality": "50 USD"}}}, "points.quality has the unit 'USD'"),
         ({"tasks": {"gsm8k": "50 USD"}}, "tasks.gsm8k has the unit 'USD'; write 50 without one"),
-        ({"rates": {"USD": 0.5}}, "rates.USD is told, and amounts are in USD"),
+        ({"rates": {"USD": 0.5}}, "rates has USD, which rates are in"),
     ],
 )
 def test_what_cannot_be_read_is_said(change: dict[str, Any], says: str) -> None:

@@ -42,7 +42,7 @@ def test_a_time_that_no_calendar_has_stops_no_page_and_no_command(at_us: int) ->
 
 def test_times_are_made_texts_in_one_place() -> None:
     """Who writes `datetime.fromtimestamp` of a time that others told must think of those that no calendar has."""
-    held = {"streams/times.py", "streams/external/figures.py", "query_api/cli/budgets.py", "query_api/pages/calculating.py"}
+    held = {"streams/times.py", "streams/external/figures.py", "query_api/cli/budgets.py"}
     files = (file for folder in ("agents", "infra", "query_api", "streams", "schemas") for file in (ROOT / folder).rglob("*.py"))
     found = {
         str(file.relative_to(ROOT))
