@@ -14,7 +14,7 @@ SELECT act_id, at_us, kind, `by`, about, told FROM
     UNION ALL
     SELECT event_id, written_us, 'cancellation', `by`, run_id, message FROM cancellations
     UNION ALL
-    SELECT concat(version, ' ', source), max(written_us), 'prices', '', version, concat(toString(count()), ' prices, by ', source) FROM prices
+    SELECT concat(version, ' ', source), max(written_us), 'prices', '', version, concat(toString(count()), if(count() = 1, ' price', ' prices'), ', by ', source) FROM prices
     GROUP BY version, source
     UNION ALL
     SELECT event_id, written_us, 'requeue', '', concat(topic, ' / ', toString(`partition`), ' @ ', toString(`offset`)), ifNull(requeued_as, '')
