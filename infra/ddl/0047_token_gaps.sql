@@ -5,6 +5,11 @@ ALTER TABLE fact_token_timings ADD COLUMN IF NOT EXISTS first_ns Nullable(Int64)
 ALTER TABLE fact_token_timings ADD COLUMN IF NOT EXISTS usual_gap_ns Int64 AFTER first_ns;
 ALTER TABLE fact_token_timings ADD COLUMN IF NOT EXISTS gap_ns Array(Int64) CODEC(T64, ZSTD) AFTER usual_gap_ns;
 
+-- Where a record told no counts, each arrival brought one token.
+ALTER TABLE fact_token_timings UPDATE
+    tokens_per_arrival = toString(arrayMap(at -> 1, JSONExtract(arrival_ns, 'Array(Int64)')))
+WHERE arrival_ns != '[]' AND toString(tokens_per_arrival) = '[]' SETTINGS mutations_sync = 2;
+
 ALTER TABLE fact_token_timings UPDATE
     first_ns = if(JSONLength(toString(tokens_per_arrival)) = 0, NULL, JSONExtractInt(arrival_ns, 1)),
     gap_ns = arrayPopFront(arrayDifference(

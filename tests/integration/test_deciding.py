@@ -237,7 +237,8 @@ def test_a_decision_and_its_outcome_are_kept_and_counted(flow: Settings, runs: l
     )
     assert "Did it help?" in get(f"{flow.api}/recommend").text
     with Client(flow.api) as client:
-        assert client.recommend(REQUIREMENT).recommendation_id == made["recommendation_id"]
+        # A run that was asked for above may end between the two.
+        assert any(client.recommend(REQUIREMENT).recommendation_id == recommended(flow)["recommendation_id"] for _ in range(3))
         assert decision_id in [one.decision_id for one in client.decisions()]
     assert assay(flow, "decisions", "outcome", "none", "--after-usd", "1").returncode == 1
     assert post(f"{flow.api}/v1/decisions", json={"by": "ada"}).json()["code"] == "no-choice"
