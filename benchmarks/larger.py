@@ -8,7 +8,6 @@ them, on either side: how far both are apart is told, and ends nothing. Writes b
 """
 
 import argparse
-import functools
 import statistics
 import tempfile
 import time
@@ -20,7 +19,7 @@ import torch
 import transformers
 
 from benchmarks.harness import show, write
-from benchmarks.quality import Workload, counting, model_in, ours, theirs, timed, work_of, workloads
+from benchmarks.quality import Workload, counting, model_in, ours, theirs, timed, tried, work_of, workloads
 from gpu_agent.engines.transformers import Transformers
 from schemas.requests import ModelRef
 
@@ -55,12 +54,7 @@ def apart(mine: Sequence[Any], yours: Sequence[Any]) -> float:
 def measure(engine: Transformers, plain: Any, folder: Path, workload: Workload, *, rounds: int) -> dict[str, Any]:
     """Both sides' seconds by turns, and the floor."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tries, work = dict[int, float](), dict[int, int]()
-    for batch in BATCHES:
-        with counting(plain) as counts:
-            tries[batch] = timed(functools.partial(theirs, plain, tokenizer, batch, workload))[1]
-        work[batch] = work_of(plain, counts)
-    best = min(tries, key=lambda batch: tries[batch])
+    best, tries, work = tried(plain, tokenizer, workload, BATCHES)
     with counting(engine.network) as counts:
         mine, first_s = timed(lambda: ours(engine.answer, workload))
     their_s, own_s, yours = list[float](), [first_s], list[Any]()
@@ -69,7 +63,7 @@ def measure(engine: Transformers, plain: Any, folder: Path, workload: Workload, 
         their_s.append(took_s)
         own_s.append(timed(lambda: ours(engine.answer, workload))[1])
     own_work, rate = work_of(engine.network, counts), gemm_per_s(engine.network, 1024)
-    ratio, work_ratio = statistics.median(their_s) / statistics.median(own_s), work[best] / own_work
+    ratio, work_ratio = statistics.median(their_s) / statistics.median(own_s), work / own_work
     return {
         "shape": workload.name, "requests": len(workload.arguments), "hflm_batch": best, "hflm_tries_s": tries, "hflm_s": their_s,
         "assay_s": own_s, "ratio": ratio, "work_ratio": work_ratio, "of_work_ratio": ratio / work_ratio, "tokens": counts["tokens"],

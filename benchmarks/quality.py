@@ -196,17 +196,23 @@ def beside(engine: str, model: Path, workload: Workload, yours: Sequence[Any]) -
     return {"engine": engine, "s": tries[best], "batch_tokens": int(best), "tries_s": tries, "unequal": unequal(answers, yours)}
 
 
+def tried(plain: Any, tokenizer: Any, workload: Workload, batches: Sequence[int]) -> tuple[int, dict[int, float], int]:
+    """HFLM's batch size that did best in one try of each, the seconds of every try, and the operations that it asks for at the best."""
+    tries, work = dict[int, float](), dict[int, int]()
+    for batch in batches:
+        with counting(plain) as counts:
+            tries[batch] = timed(functools.partial(theirs, plain, tokenizer, batch, workload))[1]
+        work[batch] = work_of(plain, counts)
+    best = min(tries, key=lambda batch: tries[batch])
+    return best, tries, work[best]
+
+
 def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: int, others: Mapping[str, Path]) -> dict[str, Any]:
     """Both sides' seconds by turns, HFLM at the batch size that did best in one try each; the other engines' at theirs; and the floor."""
     network = engine.network
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     plain = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
-    tries, their_work = dict[int, float](), dict[int, int]()
-    for batch in BATCHES:
-        with counting(plain) as counts:
-            tries[batch] = timed(functools.partial(theirs, plain, tokenizer, batch, workload))[1]
-        their_work[batch] = work_of(plain, counts)
-    best = min(tries, key=lambda batch: tries[batch])
+    best, tries, their_work = tried(plain, tokenizer, workload, BATCHES)
     with counting(network) as counts:
         mine, _ = timed(lambda: ours(engine.answer, workload))
     their_s, own_s, yours = list[float](), list[float](), list[Any]()
@@ -221,7 +227,7 @@ def measure(engine: Transformers, folder: Path, workload: Workload, *, rounds: i
         "ratio": statistics.median(a / b for a, b in zip(their_s, own_s, strict=True)), "unequal": unequal(mine, yours),
         "beside": [beside(one, model, workload, yours) for one, model in others.items()],
         "tokens": counts["tokens"], "scored": counts["scored"], "gflop_per_s": rate / 1e9, "floor_s": work / rate,
-        "of_floor_ratio": work / rate / statistics.median(own_s), "work_ratio": their_work[best] / work,
+        "of_floor_ratio": work / rate / statistics.median(own_s), "work_ratio": their_work / work,
     }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Each sends its share of the schedule by the clock that all of them read, and rea
 process that dies ends the load. `python -m gpu_agent.workloads.several` is such a process: its connections are the files that it is told.
 """
 
+import math
 import mmap
 import os
 import pickle
@@ -38,7 +39,7 @@ def processes_for(workload: Workload, *, cores: int, asked: int | None = None) -
         return asked
     places = places_of(workload)
     wanted = places / PLACES if places is not None else _tokens_per_s(workload) / TOKENS_PER_S
-    return max(1, min(cores, -(-round(wanted * 1000) // 1000)))
+    return max(1, min(cores, math.ceil(round(wanted, 3))))
 
 
 def _tokens_per_s(workload: Workload) -> float:
